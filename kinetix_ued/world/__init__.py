@@ -1,0 +1,26 @@
+"""The physics: what a world is made of and how one frame follows another."""
+
+from .engine import ENGINES, PHYSICS, Engine, get_engine
+from .level import COLLISION_MODES, ROLES, Level, empty_level
+from .size import SIZES, Size, size_of
+from .state import TOUCH_FAILURE, TOUCH_GOAL, Frames, WorldState, components, start
+
+__all__ = [
+    "COLLISION_MODES",
+    "ENGINES",
+    "Engine",
+    "Frames",
+    "Level",
+    "PHYSICS",
+    "ROLES",
+    "SIZES",
+    "Size",
+    "TOUCH_FAILURE",
+    "TOUCH_GOAL",
+    "WorldState",
+    "components",
+    "empty_level",
+    "get_engine",
+    "size_of",
+    "start",
+]

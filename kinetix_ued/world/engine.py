@@ -1,0 +1,95 @@
+"""Choosing an engine. Both compute the same world: ``jax`` readably, ``warp`` fast."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import warnings
+
+import jax
+
+from . import step_jax
+from .level import Level
+from .state import Frames, WorldState
+
+ENGINES = ("auto", "jax", "warp")
+"""Names that ``get_engine`` takes."""
+
+PHYSICS = ("kinetix", "fixed")
+"""Solver behaviours. ``kinetix``: as published, the padding fault included; ``fixed``: every contact accumulates."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Engine:
+    """A way to compute frames. Hashable; equal engines compile once.
+
+    Attributes:
+        name: ``jax`` or ``warp``
+        physics: ``kinetix`` or ``fixed``
+    """
+
+    name: str
+    physics: str = "kinetix"
+
+    def step(
+        self, level: Level, state: WorldState, motor: jax.Array, thruster: jax.Array, frames: int = 1
+    ) -> tuple[WorldState, Frames]:
+        """Simulate ``frames`` frames of 1/60 s under one action. For one scene; ``jax.vmap`` makes batches.
+
+        Args:
+            level: the scene's design
+            state: where it stands
+            motor: action of each joint's motor in [-1, 1] (J)
+            thruster: action of each thruster in [0, 1] (T)
+            frames: static
+
+        Returns:
+            The state after the last frame, and what every frame showed (F leading).
+        """
+        padding_fault = self.physics == "kinetix"
+        if self.name == "jax":
+            return step_jax.step(level, state, motor, thruster, frames, padding_fault)
+        from . import step_warp
+
+        return step_warp.step(level, state, motor, thruster, frames, padding_fault)
+
+
+@functools.cache
+def warp_problem() -> str | None:
+    """Why the warp engine cannot run here, in a line; None where it can."""
+    try:
+        import warp
+    except (ImportError, OSError) as error:
+        return f"warp-lang cannot be imported ({error})"
+    version = tuple(int(part) for part in warp.__version__.split(".")[:2])
+    if version < (1, 16):
+        return f"warp-lang {warp.__version__} is older than 1.16"
+    backend = jax.default_backend()
+    if backend not in ("cpu", "gpu"):
+        return f"warp has no engine for JAX's {backend!r} backend"
+    if backend == "gpu" and not warp.is_cuda_available():
+        return "warp finds no CUDA device"
+    if backend == "cpu" and not warp.is_cpu_available():
+        return "this build of warp-lang has no CPU compiler"
+    return None
+
+
+def get_engine(name: str = "auto", physics: str = "kinetix") -> Engine:
+    """The engine called ``name``; ``auto`` takes warp where it can run and says so in one line where it cannot.
+
+    Raises:
+        ValueError: for an unknown name, or for ``warp`` where it cannot run.
+    """
+    if name not in ENGINES:
+        raise ValueError(f"unknown engine {name!r}: use one of {', '.join(ENGINES)}")
+    if physics not in PHYSICS:
+        raise ValueError(f"unknown physics {physics!r}: use one of {', '.join(PHYSICS)}")
+    if name == "jax":
+        return Engine("jax", physics)
+    problem = warp_problem()
+    if problem is None:
+        return Engine("warp", physics)
+    if name == "warp":
+        raise ValueError(f"engine 'warp' cannot run here: {problem}; use engine='jax'")
+    warnings.warn(f"{problem}: using the slower engine 'jax'", stacklevel=2)
+    return Engine("jax", physics)
