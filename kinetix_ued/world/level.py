@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from .constants import FLOOR_HEIGHT, GRAVITY, MAX_VERTICES, ROOM_SIZE, STATIC_POLYGONS
@@ -131,37 +132,31 @@ def empty_level(size: str | Size = "s") -> Level:
     size = size_of(size)
     n, j, t, k = size.bodies, size.joints, size.thrusters, size.contacts
     half, depth = ROOM_SIZE / 2, ROOM_SIZE + FLOOR_HEIGHT / 2
-    box = lambda x0, y0, x1, y1: [[x1, y1], [x1, y0], [x0, y0], [x0, y1]]  # clockwise from the upper right
-    room = jnp.array(
-        [
-            box(-half, -depth, half, depth),  # floor, about its centre
-            [[-ROOM_SIZE, ROOM_SIZE], [0, ROOM_SIZE], [0, 0], [-ROOM_SIZE, 0]],
-            [[ROOM_SIZE, ROOM_SIZE], [2 * ROOM_SIZE, ROOM_SIZE], [2 * ROOM_SIZE, 0], [ROOM_SIZE, 0]],
-            box(-half, -depth, half, depth),  # ceiling
-        ],
-        jnp.float32,
-    )
-    centres = jnp.array([[half, FLOOR_HEIGHT - depth], [0, 0], [0, 0], [half, ROOM_SIZE + depth]], jnp.float32)
-    statics = jnp.arange(n) < STATIC_POLYGONS
-    zeros = lambda *shape: jnp.zeros(shape, jnp.float32)
-    ints = lambda *shape: jnp.zeros(shape, jnp.int32)
-    bools = lambda *shape: jnp.zeros(shape, bool)
-    return Level(
+    block = [[half, depth], [half, -depth], [-half, -depth], [-half, depth]]  # floor and ceiling, about their centres
+    wall = np.array([[0, ROOM_SIZE], [ROOM_SIZE, ROOM_SIZE], [ROOM_SIZE, 0], [0, 0]], np.float32)
+    statics = np.arange(n) < STATIC_POLYGONS
+    zeros = lambda *shape: np.zeros(shape, np.float32)
+    ints = lambda *shape: np.zeros(shape, np.int32)
+    bools = lambda *shape: np.zeros(shape, bool)
+    vertices, position = zeros(n, MAX_VERTICES, 2), zeros(n, 2)
+    vertices[:STATIC_POLYGONS] = block, wall - [ROOM_SIZE, 0], wall + [ROOM_SIZE, 0], block
+    position[:STATIC_POLYGONS] = [half, FLOOR_HEIGHT - depth], [0, 0], [0, 0], [half, ROOM_SIZE + depth]
+    level = Level(
         size=size,
         active=statics,
-        position=zeros(n, 2).at[:STATIC_POLYGONS].set(centres),
+        position=position,
         rotation=zeros(n),
         velocity=zeros(n, 2),
         angular_velocity=zeros(n),
-        vertices=zeros(n, MAX_VERTICES, 2).at[:STATIC_POLYGONS].set(room),
-        n_vertices=jnp.where(jnp.arange(n) < size.polygons, MAX_VERTICES, 0).astype(jnp.int32),
+        vertices=vertices,
+        n_vertices=np.where(np.arange(n) < size.polygons, MAX_VERTICES, 0).astype(np.int32),
         radius=zeros(n),
         inverse_mass=zeros(n),
         inverse_inertia=zeros(n),
-        density=jnp.ones(n, jnp.float32),
-        friction=jnp.ones(n, jnp.float32),
+        density=np.ones(n, np.float32),
+        friction=np.ones(n, np.float32),
         restitution=zeros(n),
-        collision_mode=jnp.where(statics, 2, 1).astype(jnp.int32),
+        collision_mode=np.where(statics, 2, 1).astype(np.int32),
         role=ints(n),
         highlighted=bools(n),
         joint_active=bools(j),
@@ -185,10 +180,11 @@ def empty_level(size: str | Size = "s") -> Level:
         thruster_rotation=zeros(t),
         thruster_power=zeros(t),
         thruster_binding=ints(t),
-        gravity=jnp.array([0.0, GRAVITY], jnp.float32),
+        gravity=np.array([0.0, GRAVITY], np.float32),
         joint_impulse=zeros(j, 2),
         joint_angular_impulse=zeros(j),
         contact_active=bools(k),
         contact_normal_impulse=zeros(k),
         contact_tangent_impulse=zeros(k),
     )
+    return jax.tree.map(jnp.asarray, level)

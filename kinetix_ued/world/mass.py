@@ -1,8 +1,8 @@
 """Inverse mass and inverse moment of inertia of a body, from its shape and density.
 
-Two of the formulas are not the textbook's; recorded trajectories and published levels rest on them. A circle has half the
-inertia of a true disc, and a triangle's inertia counts the edge from its last corner to the unused fourth slot instead of
-the edge back to its first. Both functions also take arrays with further leading axes.
+Two of the formulas are not the textbook's; recorded trajectories and published levels rest on them. A circle has half
+the inertia of a true disc, and a triangle's inertia counts the edge from its last corner to the unused fourth slot
+instead of the edge back to its first. Both functions also take arrays with further leading axes.
 """
 
 from __future__ import annotations

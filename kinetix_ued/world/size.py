@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 
 import numpy as np
 
@@ -86,13 +87,21 @@ SIZES = {
 
 
 def size_of(size: str | Size) -> Size:
-    """The ``Size`` named ``s``, ``m`` or ``l``; a ``Size`` is returned as it is.
+    """The ``Size`` of a name: ``s``, ``m``, ``l`` or counts as in ``8p2c4j2t``; a ``Size`` is returned as it is.
+
+    >>> size_of("m").bodies
+    9
+    >>> size_of("8p2c4j2t")
+    Size(polygons=8, circles=2, joints=4, thrusters=2)
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: for an unknown name, or counts too small.
     """
     if isinstance(size, Size):
         return size
-    if size not in SIZES:
-        raise ValueError(f"unknown size {size!r}: use one of {', '.join(SIZES)}, or a kinetix_ued.Size")
-    return SIZES[size]
+    if size in SIZES:
+        return SIZES[size]
+    counts = re.fullmatch(r"(\d+)p(\d+)c(\d+)j(\d+)t", str(size))
+    if counts is None:
+        raise ValueError(f"unknown size {size!r}: use one of {', '.join(SIZES)}, or counts such as '8p2c4j2t'")
+    return Size(*(int(count) for count in counts.groups()))

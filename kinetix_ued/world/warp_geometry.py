@@ -1,4 +1,8 @@
-"""Contact geometry for the warp engine: the formulas of contacts.py, for one pair, as Warp functions."""
+"""Contact geometry for the warp engine: the formulas of contacts.py, for one pair, as Warp functions.
+
+An outline is four corners (rows; a triangle's last is unused) with, of the edge that starts at each: ``normal``, pointing
+out, ``length``, and ``reach``, how far the polygon extends along the normal. All are in the body's frame but ``world``.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,9 @@ import warp as wp
 
 from .constants import REFERENCE_FACE_BIAS
 
-REFERENCE_FACE_BIAS_ = wp.constant(REFERENCE_FACE_BIAS)
+FACE_BIAS = wp.constant(REFERENCE_FACE_BIAS)
 FAR = wp.constant(1.0e30)
+Corners = wp.types.matrix(shape=(4, 2), dtype=float)
 
 
 @wp.struct
@@ -24,14 +29,12 @@ class Touch:
 
 @wp.struct
 class Axis:
-    """The edge along whose normal the other polygon overlaps least; ``low`` and ``high``: its two deepest vertices."""
+    """The edge along whose normal the other polygon overlaps least; ``low``, ``high``: that one's deepest corners."""
 
     separation: float
-    normal: wp.vec2
-    start: wp.vec2
-    end: wp.vec2
-    low: wp.vec2
-    high: wp.vec2
+    edge: int
+    low: int
+    high: int
 
 
 @wp.func
@@ -73,8 +76,36 @@ def clip(x: float, low: float, high: float) -> float:
 
 
 @wp.func
-def can_touch(mode_a: int, mode_b: int) -> bool:
-    return mode_a == 2 or mode_b == 2 or mode_a * mode_b > 0
+def next_corner(i: int, n_vertices: int) -> int:
+    """Where the edge that starts at a corner ends."""
+    if i + 1 < n_vertices:
+        return i + 1
+    return 0
+
+
+@wp.struct
+class Edges:
+    """Of the edge that starts at each corner: outward normal, length, and the polygon's reach along the normal."""
+
+    normal: Corners
+    length: wp.vec4
+    reach: wp.vec4
+
+
+@wp.func
+def measure_edges(corner: Corners, n_vertices: int) -> Edges:
+    edges = Edges()
+    for i in range(4):
+        if i < n_vertices:
+            side = corner[next_corner(i, n_vertices)] - corner[i]
+            edges.length[i] = wp.length(side)
+            out = turn_left(side) / nonzero(edges.length[i])  # clockwise corners: left is out
+            edges.normal[i] = out
+            edges.reach[i] = wp.dot(out, corner[0])
+            for j in range(1, 4):
+                if j < n_vertices:
+                    edges.reach[i] = wp.max(edges.reach[i], wp.dot(out, corner[j]))
+    return edges
 
 
 @wp.func
@@ -91,152 +122,124 @@ def circle_circle(position_a: wp.vec2, radius_a: float, position_b: wp.vec2, rad
 
 @wp.func
 def circle_polygon(
-    centre_world: wp.vec2,
+    position_a: wp.vec2,
     radius: float,
     position: wp.vec2,
     cs: wp.vec2,
-    vertices: wp.array(dtype=wp.vec2),
-    first: int,
+    corner: Corners,
+    normal: Corners,
+    length: wp.vec4,
     n_vertices: int,
 ) -> Touch:
-    """``vertices[first:first + n_vertices]`` is the outline in the polygon's frame."""
     touch = Touch()
-    centre = rotate_back(cs, centre_world - position)
-    closest = vertices[first]
+    centre = rotate_back(cs, position_a - position)
+    closest = corner[0]
     best = float(FAR)
     inside = bool(True)
-    for i in range(n_vertices):
-        start = vertices[first + i]
-        end = vertices[first]
-        if i + 1 < n_vertices:
-            end = vertices[first + i + 1]
-        edge = end - start
-        edge_length = wp.length(edge)
-        direction = edge / nonzero(edge_length)
-        along = clip(wp.dot(direction, centre - start), 0.0, edge_length)
-        nearest = start + along * direction
-        distance = wp.length(nearest - centre)
-        if distance < best:
-            best = distance
-            closest = nearest
-        inside = inside and cross(start - centre, end - centre) < 0.0
+    for i in range(4):
+        if i < n_vertices:
+            start = corner[i]
+            direction = -turn_left(normal[i])
+            along = clip(wp.dot(direction, centre - start), 0.0, length[i])
+            nearest = start + along * direction
+            gap = wp.length(nearest - centre)
+            if gap < best:
+                best = gap
+                closest = nearest
+            inside = inside and cross(start - centre, corner[next_corner(i, n_vertices)] - centre) < 0.0
     outward = centre - closest
     distance = wp.length(outward)
     touch.active = distance <= radius or inside
     touch.point = rotate(cs, closest) + position
     touch.penetration = radius - distance
-    normal = rotate(cs, -outward)
+    away = rotate(cs, -outward)
     if inside:
         touch.penetration = radius
-        normal = rotate(cs, outward)
-    touch.normal = normal / nonzero(wp.length(normal))
+        away = rotate(cs, outward)
+    touch.normal = away / nonzero(wp.length(away))
     return touch
 
 
 @wp.func
 def separating_axis(
-    vertices: wp.array(dtype=wp.vec2),
-    world: wp.array(dtype=wp.vec2),
-    position: wp.vec2,
-    cs: wp.vec2,
-    a: int,
-    n_a: int,
-    b: int,
-    n_b: int,
+    normal: Corners, reach: wp.vec4, n_a: int, position: wp.vec2, cs: wp.vec2, world_b: Corners, n_b: int
 ) -> Axis:
-    """Best edge of polygon ``a`` against ``b``; slot i's vertices begin at 4 i. Ends early once an edge separates."""
+    """Best edge of polygon a, which stands at ``position`` and ``cs``, against b. Ends once an edge separates them."""
     axis = Axis()
     axis.separation = -FAR
-    best = int(0)
-    local_x = wp.vec4()
-    local_y = wp.vec4()
-    for j in range(n_b):
-        local = rotate_back(cs, world[4 * b + j] - position)
-        local_x[j] = local[0]
-        local_y[j] = local[1]
-    for i in range(n_a):
-        start = vertices[4 * a + i]
-        end = vertices[4 * a]
-        if i + 1 < n_a:
-            end = vertices[4 * a + i + 1]
-        edge = end - start
-        normal = turn_left(edge) / nonzero(wp.length(edge))
-        reach = float(-FAR)
-        for j in range(n_a):
-            reach = wp.max(reach, wp.dot(normal, vertices[4 * a + j]))
-        low = float(FAR)
-        high = float(FAR)
-        low_at = int(0)
-        high_at = int(0)
-        for j in range(n_b):  # the two deepest vertices, earlier slots first on ties
-            depth = normal[0] * local_x[j] + normal[1] * local_y[j]
-            if depth < low:
-                high = low
-                high_at = low_at
-                low = depth
-                low_at = j
-            elif depth < high:
-                high = depth
-                high_at = j
-        separation = low - reach
-        if separation > axis.separation:
-            axis.separation = separation
-            axis.normal = rotate(cs, normal)
-            axis.low = world[4 * b + low_at]
-            axis.high = world[4 * b + high_at]
-            best = i
+    local_b = Corners()
+    for j in range(4):
+        local_b[j] = rotate_back(cs, world_b[j] - position)
+    for i in range(4):
+        if i < n_a:
+            low = float(FAR)
+            high = float(FAR)
+            low_at = int(0)
+            high_at = int(0)
+            for j in range(4):  # the two deepest corners, earlier ones first on ties
+                if j < n_b:
+                    depth = wp.dot(normal[i], local_b[j])
+                    if depth < low:
+                        high = low
+                        high_at = low_at
+                        low = depth
+                        low_at = j
+                    elif depth < high:
+                        high = depth
+                        high_at = j
+            separation = low - reach[i]
+            if separation > axis.separation:
+                axis.separation = separation
+                axis.edge = i
+                axis.low = low_at
+                axis.high = high_at
             if separation >= 0.0:
                 return axis
-    axis.start = world[4 * a + best]
-    axis.end = world[4 * a]
-    if best + 1 < n_a:
-        axis.end = world[4 * a + best + 1]
     return axis
 
 
 @wp.func
-def polygon_polygon(
-    vertices: wp.array(dtype=wp.vec2),
-    world: wp.array(dtype=wp.vec2),
-    position_a: wp.vec2,
-    cs_a: wp.vec2,
-    a: int,
-    n_a: int,
-    position_b: wp.vec2,
-    cs_b: wp.vec2,
-    b: int,
-    n_b: int,
-) -> Touch:
+def clip_to_face(axis: Axis, normal: wp.vec2, face: Corners, n_vertices: int, incident: Corners) -> Touch:
+    """The incident edge's ends, clipped to the reference face's extent; the deeper one first."""
     touch = Touch()
-    axis_a = separating_axis(vertices, world, position_a, cs_a, a, n_a, b, n_b)
-    if axis_a.separation >= 0.0:
-        return touch
-    axis_b = separating_axis(vertices, world, position_b, cs_b, b, n_b, a, n_a)
-    if axis_b.separation >= 0.0:
-        return touch
-    reference = axis_a
-    touch.normal = axis_a.normal
-    if axis_a.separation + REFERENCE_FACE_BIAS_ < axis_b.separation:
-        reference = axis_b
-        touch.normal = -axis_b.normal
     touch.active = True
-    touch.penetration = -wp.max(axis_a.separation, axis_b.separation)
-
-    edge = reference.end - reference.start
-    edge_length = wp.length(edge)
-    direction = edge / nonzero(edge_length)
+    touch.normal = normal
+    start = face[axis.edge]
+    side = face[next_corner(axis.edge, n_vertices)] - start
+    side_length = wp.length(side)
+    direction = side / nonzero(side_length)
     inward = -turn_left(direction)
-    low = reference.low - reference.start
-    high = reference.high - reference.start
+    low = incident[axis.low] - start
+    high = incident[axis.high] - start
     depth_low = wp.dot(low, inward)
     depth_high = wp.dot(high, inward)
-    point_low = reference.start + clip(wp.dot(low, direction), 0.0, edge_length) * direction + depth_low * inward
-    point_high = reference.start + clip(wp.dot(high, direction), 0.0, edge_length) * direction + depth_high * inward
+    point_low = start + clip(wp.dot(low, direction), 0.0, side_length) * direction + depth_low * inward
+    point_high = start + clip(wp.dot(high, direction), 0.0, side_length) * direction + depth_high * inward
     touch.second = depth_low > 0.0 and depth_high > 0.0
-    if depth_low >= depth_high:
-        touch.point = point_low
-        touch.second_point = point_high
-    else:
+    touch.point = point_low
+    touch.second_point = point_high
+    if depth_high > depth_low:
         touch.point = point_high
         touch.second_point = point_low
+    return touch
+
+
+@wp.func
+def choose_face(
+    axis_a: Axis,
+    normal_a: wp.vec2,
+    world_a: Corners,
+    n_a: int,
+    axis_b: Axis,
+    normal_b: wp.vec2,
+    world_b: Corners,
+    n_b: int,
+) -> Touch:
+    """The contact of two polygons that overlap along both best axes; normals are in the world."""
+    touch = Touch()
+    if axis_a.separation + FACE_BIAS < axis_b.separation:
+        touch = clip_to_face(axis_b, -normal_b, world_b, n_b, world_a)
+    else:
+        touch = clip_to_face(axis_a, normal_a, world_a, n_a, world_b)
+    touch.penetration = -wp.max(axis_a.separation, axis_b.separation)
     return touch
