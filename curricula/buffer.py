@@ -1,0 +1,294 @@
+"""The level buffer: the levels worth another visit, kept on the device, every operation over whole batches.
+
+What it keeps and how it weighs it follows prioritised level replay (Jiang, Grefenstette and Rocktäschel, ICML 2021);
+its rules are those of JaxUED's ``LevelSampler`` (Coward, Beukman and Foerster, 2024), which takes levels one by one.
+``LevelBuffer`` lists the differences.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+PRIORITISATIONS = ("rank", "topk")
+"""How scores become weights: by rank, or by a softmax over the best few."""
+
+_EMPTY = -jnp.inf  # score of an empty slot: below every score a level can have
+
+
+@struct.dataclass
+class BufferState:
+    """What a level buffer holds. C slots; the first ``size`` of them are filled.
+
+    Attributes:
+        levels: any pytree, leading axis C
+        score: -inf in empty slots (C)
+        timestamp: value of ``clock`` when the level was last played (C) int32
+        extras: whatever else is kept of each level, any pytree, leading axis C
+        size: filled slots () int32
+        clock: levels that were drawn from the buffer or offered to it so far () int32
+        inserted: levels that ever entered it () int32
+    """
+
+    levels: Any
+    score: jax.Array
+    timestamp: jax.Array
+    extras: Any
+    size: jax.Array
+    clock: jax.Array
+    inserted: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class LevelBuffer:
+    """Settings of a level buffer, and the pure functions over its state.
+
+    A slot's replay weight is ``(1 - staleness_coefficient) * score weight + staleness_coefficient * staleness weight``.
+    The staleness weight is proportional to the number of levels seen since this one was last played. Every operation
+    is a few sorts and scatters over the slots, whatever the batch; under ``jax.jit`` with the state donated it changes
+    the state in place.
+
+    Departures from JaxUED's ``LevelSampler``:
+
+    - Weights are computed once a batch, not again for every level of it (see ``insert`` and ``sample``).
+    - With the top-k prioritisation all levels beyond the best k weigh the same; the one with the lowest score leaves
+      first where staleness plays no part, not the one in the first slot. The softmax has a temperature.
+    - A score that is not finite means that nothing was measured: such a level never enters, and a level that is in
+      the buffer keeps the score it has.
+    - An empty buffer is never ready, and a staleness sum cannot overflow.
+
+    Raises:
+        ValueError: for a setting outside its range.
+    """
+
+    capacity: int = 4000
+    """Number of slots."""
+    prioritisation: str = "rank"
+    """``rank``: score weight proportional to rank ** (-1 / temperature); ``topk``: softmax of score / temperature over
+    the ``topk`` highest scores."""
+    temperature: float = 1.0
+    """Lower prefers the highest scores more."""
+    staleness_coefficient: float = 0.3
+    """Share of the staleness weight, 0 to 1."""
+    minimum_fill: float = 0.5
+    """Share of the slots that must be filled before levels are replayed, 0 to 1."""
+    replay_probability: float = 0.5
+    """Probability of a replay once the buffer is ready, 0 to 1."""
+    topk: int = 8
+    """Levels that take part in the top-k prioritisation."""
+
+    def __post_init__(self):
+        for name in ("capacity", "topk"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} counts levels, so it must be an integer of at least 1; got {value!r}")
+        if self.prioritisation not in PRIORITISATIONS:
+            known = ", ".join(PRIORITISATIONS)
+            raise ValueError(f"unknown prioritisation {self.prioritisation!r}: use one of {known}")
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"temperature must be above 0 (1 is usual, lower is greedier); got {self.temperature!r}")
+        for name in ("staleness_coefficient", "minimum_fill", "replay_probability"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie between 0 and 1; got {getattr(self, name)!r}")
+
+    def init(self, example_level: Any, extras: Any = ()) -> BufferState:
+        """An empty buffer for levels, and extras of a level, with the shapes and dtypes of these examples."""
+        repeat = lambda x: jnp.broadcast_to(jnp.asarray(x), (self.capacity, *jnp.shape(x))).copy()
+        zero = jnp.zeros((), jnp.int32)
+        return BufferState(
+            levels=jax.tree.map(repeat, example_level),
+            score=jnp.full(self.capacity, _EMPTY, jnp.float32),
+            timestamp=jnp.zeros(self.capacity, jnp.int32),
+            extras=jax.tree.map(repeat, extras),
+            size=zero,
+            clock=zero,
+            inserted=zero,
+        )
+
+    def filled(self, state: BufferState) -> jax.Array:
+        """Which slots hold a level (C) bool."""
+        return jnp.arange(self.capacity) < state.size
+
+    def staleness(self, state: BufferState) -> jax.Array:
+        """Levels seen since each slot's level was last played, 0 in empty slots (C)."""
+        return jnp.where(self.filled(state), state.clock - state.timestamp, 0).astype(jnp.float32)
+
+    def weights(self, state: BufferState) -> jax.Array:
+        """Probability of each slot to be replayed (C): 0 in empty slots, sums to 1 unless the buffer is empty."""
+        filled, staleness = self.filled(state), self.staleness(state)
+        by_score = self._rank_weights(state) if self.prioritisation == "rank" else self._topk_weights(state)
+        # Right after its levels were all played at once nothing is stale: any of them will do.
+        staleness = jnp.where(jnp.any(staleness > 0), staleness, filled.astype(jnp.float32))
+        share = self.staleness_coefficient
+        return (1 - share) * _normalise(jnp.where(filled, by_score, 0)) + share * _normalise(staleness)
+
+    def ready(self, state: BufferState) -> jax.Array:
+        """Whether enough slots are filled to replay from () bool."""
+        # Compared in whole levels: a share of the capacity in single precision may miss its bound by a rounding.
+        return state.size >= max(1, math.ceil(self.minimum_fill * self.capacity))
+
+    def decide(self, key: jax.Array, state: BufferState) -> jax.Array:
+        """Whether to replay now: with ``replay_probability`` where the buffer is ready () bool."""
+        return self.ready(state) & jax.random.bernoulli(key, self.replay_probability)
+
+    def sample(self, key: jax.Array, state: BufferState, n: int) -> tuple[BufferState, jax.Array, Any]:
+        """Draw n levels by their weights and mark them as played: (state, slots (n) int32, levels with leading axis n).
+
+        Draws are independent, so a level may come up more than once, as in JaxUED; there the staleness changes
+        from draw to draw, here it is that of the batch's beginning. Of an empty buffer the levels mean nothing.
+        """
+        slots = jnp.minimum(_draw(key, self.weights(state), n), jnp.maximum(state.size - 1, 0))
+        return self.touch(state, slots), slots, self.get(state.levels, slots)
+
+    def get(self, tree: Any, slots: jax.Array) -> Any:
+        """Rows ``slots`` (n) of ``state.levels`` or ``state.extras``; slot -1 reads slot 0."""
+        return jax.tree.map(lambda x: x[jnp.maximum(slots, 0)], tree)
+
+    def touch(self, state: BufferState, slots: jax.Array) -> BufferState:
+        """Mark the levels in ``slots`` (n) as played now, one after the other; slot -1 stands for no level."""
+        valid = slots >= 0
+        now = state.clock + jnp.cumsum(valid.astype(jnp.int32))
+        timestamp = state.timestamp.at[self._target(slots)].max(now, mode="drop")
+        return state.replace(timestamp=timestamp, clock=state.clock + valid.sum(dtype=jnp.int32))
+
+    def update(self, state: BufferState, slots: jax.Array, scores: jax.Array, extras: Any = ()) -> BufferState:
+        """New scores (n) and extras of the levels in ``slots`` (n).
+
+        Rows with slot -1 or a score that is not finite change nothing. Where a slot comes up more than once, the last
+        such row counts.
+
+        Raises:
+            ValueError: when the extras do not have the structure and shapes the buffer was made for.
+        """
+        _check("extras", extras, state.extras, len(slots))
+        valid = (slots >= 0) & jnp.isfinite(scores)
+        rows = jnp.arange(len(slots), dtype=jnp.int32)
+        # Scatters with repeated targets have no defined order on a GPU: find the last row of each slot first.
+        target = self._target(jnp.where(valid, slots, -1))
+        last = jnp.full(self.capacity, -1, jnp.int32).at[target].max(rows, mode="drop")
+        target = self._target(jnp.where(valid & (last[jnp.maximum(slots, 0)] == rows), slots, -1))
+        return state.replace(
+            score=state.score.at[target].set(scores, mode="drop"), extras=_write(state.extras, target, extras)
+        )
+
+    def insert(
+        self, state: BufferState, levels: Any, scores: jax.Array, extras: Any = (), where: jax.Array | None = None
+    ) -> tuple[BufferState, jax.Array]:
+        """Offer n levels, of which the best enter: (state, slot of each (n) int32, -1 for a level that stays out).
+
+        As if the levels came one by one, the highest score first, and each took a free slot or else that of the
+        least-weighted level if it scores higher than that one. Weights are those before the batch, and newcomers do
+        not push each other out. With staleness_coefficient 0 the buffer so keeps the highest scores of both.
+
+        Args:
+            levels: leading axis n
+            scores: a level whose score is not finite does not enter (n)
+            extras: leading axis n
+            where: which rows are offered at all, default all (n) bool
+
+        Raises:
+            ValueError: when levels or extras do not have the structure and shapes the buffer was made for.
+        """
+        n = len(scores)
+        _check("levels", levels, state.levels, n)
+        _check("extras", extras, state.extras, n)
+        where = jnp.ones(n, bool) if where is None else where
+        chosen = min(n, self.capacity)
+        candidate = jnp.where(where & jnp.isfinite(scores), scores, _EMPTY)
+        best = jnp.argsort(-candidate, stable=True)[:chosen]
+        victims = self._least(state, chosen)
+        # A newcomer that fails to beat the least-weighted level ends the matter: those after it score lower still.
+        enters = jnp.cumsum(candidate[best] <= state.score[victims]) == 0
+        slots = jnp.full(n, -1, jnp.int32).at[best].set(jnp.where(enters, victims, -1))
+
+        target = self._target(slots)
+        now = state.clock + jnp.cumsum(where.astype(jnp.int32))
+        count = enters.sum(dtype=jnp.int32)
+        state = state.replace(
+            levels=_write(state.levels, target, levels),
+            score=state.score.at[target].set(scores, mode="drop"),
+            timestamp=state.timestamp.at[target].set(now, mode="drop"),
+            extras=_write(state.extras, target, extras),
+            size=jnp.minimum(state.size + count, self.capacity),
+            clock=state.clock + where.sum(dtype=jnp.int32),
+            inserted=state.inserted + count,
+        )
+        return state, slots
+
+    def _target(self, slots: jax.Array) -> jax.Array:
+        """Slots for a scatter that drops what lies beyond the end (-1 would count from the end)."""
+        return jnp.where(slots >= 0, slots, self.capacity)
+
+    def _least(self, state: BufferState, n: int) -> jax.Array:
+        """The n slots to fill next (n) int32: free ones from the first, then by increasing weight."""
+        # Without staleness the order of weights is that of scores, and no sort of the whole buffer is needed. It also
+        # stays right where weights tie: beyond the top k, and where a low temperature rounds them to zero.
+        worth = state.score if self.staleness_coefficient == 0 else self.weights(state)
+        return jax.lax.top_k(jnp.where(self.filled(state), -worth, jnp.inf), n)[1].astype(jnp.int32)
+
+    def _rank_weights(self, state: BufferState) -> jax.Array:
+        order = jnp.argsort(-state.score, stable=True)  # empty slots come last
+        ranks = jnp.zeros(self.capacity, jnp.float32).at[order].set(jnp.arange(1, self.capacity + 1, dtype=jnp.float32))
+        return ranks ** (-1 / self.temperature)
+
+    def _topk_weights(self, state: BufferState) -> jax.Array:
+        best, slots = jax.lax.top_k(state.score, min(self.topk, self.capacity))
+        highest = jnp.where(jnp.isfinite(best[0]), best[0], 0)  # -inf where the buffer is empty
+        return jnp.zeros(self.capacity, jnp.float32).at[slots].set(jnp.exp((best - highest) / self.temperature))
+
+
+def score_quantiles(state: BufferState, quantiles: tuple[float, ...]) -> jax.Array:
+    """Quantiles of the filled slots' scores, linearly interpolated (len(quantiles)); 0 for an empty buffer."""
+    scores = jnp.sort(state.score)  # the empty slots' -inf first
+    place = jnp.asarray(quantiles) * jnp.maximum(state.size - 1, 0) + (scores.shape[0] - state.size)
+    low = jnp.minimum(jnp.floor(place).astype(jnp.int32), scores.shape[0] - 1)
+    high = jnp.minimum(low + 1, scores.shape[0] - 1)
+    between = scores[low] + (place - low) * (scores[high] - scores[low])
+    return jnp.where(state.size > 0, between, 0.0)
+
+
+def _normalise(weights: jax.Array) -> jax.Array:
+    """Scaled to sum to 1; all zeros stay zeros."""
+    total = weights.sum()
+    return weights / jnp.where(total > 0, total, 1)
+
+
+def _draw(key: jax.Array, weights: jax.Array, n: int) -> jax.Array:
+    """n independent indices (n) int32 into weights (C), each with a probability proportional to its weight.
+
+    Drawn in two stages, a block and then a slot in it: a single cumulative sum over a million weights would, in single
+    precision, be as coarse as the weights themselves.
+    """
+    width = math.isqrt(len(weights) - 1) + 1
+    blocks = jnp.pad(weights, (0, -len(weights) % width)).reshape(-1, width)
+    block_share, slot_share = jax.random.uniform(key, (2, n))
+    block = _pick(block_share, jnp.broadcast_to(blocks.sum(axis=1), (n, blocks.shape[0])))
+    return (block * width + _pick(slot_share, blocks[block])).astype(jnp.int32)
+
+
+def _pick(share: jax.Array, weights: jax.Array) -> jax.Array:
+    """Per row of weights (n, m), the first index at which the running sum exceeds ``share`` (n) of the whole."""
+    running = jnp.cumsum(weights, axis=-1)
+    below = running <= share[:, None] * running[:, -1:]
+    return jnp.minimum(below.sum(axis=-1), weights.shape[-1] - 1)
+
+
+def _write(tree: Any, target: jax.Array, rows: Any) -> Any:
+    return jax.tree.map(lambda x, y: x.at[target].set(y, mode="drop"), tree, rows)
+
+
+def _check(what: str, rows: Any, stored: Any, n: int) -> None:
+    """Raise ValueError unless ``rows`` are n rows of what ``stored`` holds."""
+    found, expected = jax.tree.structure(rows), jax.tree.structure(stored)
+    if found != expected:
+        raise ValueError(
+            f"this buffer holds {what} of structure {expected}, got {found}: make it with init from an example of these"
+        )
+    for x, y in zip(jax.tree.leaves(rows), jax.tree.leaves(stored)):
+        if jnp.shape(x) != (n, *y.shape[1:]):
+            raise ValueError(f"{what} of {n} rows must have leaves of shape {(n, *y.shape[1:])}, got {jnp.shape(x)}")

@@ -1,0 +1,126 @@
+"""Prioritised level replay (PLR), and its robust form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from .buffer import BufferState, LevelBuffer, score_quantiles
+from .protocol import Curriculum, Plan, Rollout
+from .sampling import Sampler, check_batch, example_level
+from .scores import Score, score_of
+
+
+def plr(
+    sample: Sampler,
+    batch: int,
+    *,
+    buffer: LevelBuffer = LevelBuffer(),
+    score: str | Score | Callable = "max_mc",
+    robust: bool = False,
+) -> Curriculum:
+    """Replay the levels on which there is most left to learn (Jiang, Grefenstette and Rocktäschel, ICML 2021).
+
+    Each update plays either ``batch`` new levels from ``sample``, which the buffer then takes in by their scores, or,
+    with the buffer's ``replay_probability`` once it is full enough, ``batch`` levels drawn from it by their replay
+    weights, whose scores are then renewed. Every environment starts its level when the rollout starts and repeats it.
+
+    With ``robust`` the plan of a batch of new levels says ``learn=False``: a loop plays such a batch to score it,
+    counts its steps, and leaves the parameters alone, so the agent learns from replayed levels only (Jiang et al.,
+    Replay-Guided Adversarial Environment Design, NeurIPS 2021). Until the buffer is ready nothing is learned at all.
+
+    Departures from the papers, all shared with JaxUED's version: a whole batch is new or replayed, not each episode
+    by itself; new levels are endless, so the probability of a replay is a constant, not the share of a training set
+    already seen; the default score is MaxMC, of the second paper. Departures from JaxUED: those of ``LevelBuffer``.
+
+    The state is the ``BufferState``; its extras are those of the score. Metrics:
+
+    - ``buffer_size``; ``buffer_score_p10``, ``_p50``, ``_p90`` over the filled slots (0 while there are none)
+    - ``staleness_mean``: levels seen since a buffered level was last played, mean over the filled slots
+    - ``replayed``: 1 for a replayed batch, 0 for a new one
+    - ``score_mean``, ``score_max``: of the batch, over the levels with a finished episode (0 if there are none)
+    - ``scored``: share of the batch's levels with a finished episode
+    - ``inserted``: new levels of this batch that entered the buffer
+
+    Args:
+        sample: ``sample(key, n)``: n new levels; not called for a replay
+        batch: levels, and so environments, of an update
+        buffer: its size and priorities
+        score: a name in ``SCORES``, a ``Score``, or a function ``(rollout, extras) -> (scores, extras)``
+        robust: learn from replayed levels only
+
+    Raises:
+        ValueError: for a batch that does not fit the buffer, or an unknown score.
+    """
+    check_batch(batch)
+    if buffer.capacity < batch:
+        raise ValueError(
+            f"a buffer of {buffer.capacity} levels is smaller than a batch: raise capacity to at least {batch}"
+        )
+    score = score_of(score)
+
+    def init(key: jax.Array) -> BufferState:
+        return buffer.init(example_level(sample, batch), score.extras)
+
+    def propose(key: jax.Array, state: BufferState):
+        key_decide, key_levels = jax.random.split(key)
+        replay = buffer.decide(key_decide, state)
+
+        def old():
+            _, slots, levels = buffer.sample(key_levels, state, batch)
+            return levels, slots
+
+        def new():
+            return sample(key_levels, batch), jnp.full(batch, -1, jnp.int32)
+
+        levels, slots = jax.lax.cond(replay, old, new)  # one branch runs: a replay costs no level generation
+        learn = replay if robust else jnp.array(True)
+        return levels, Plan(learn=learn, restart=jnp.array(True), slots=slots)
+
+    def update(state: BufferState, levels, rollout: Rollout, plan: Plan):
+        replayed = plan.slots >= 0
+        remembered = buffer.get(state.extras, plan.slots)
+        extras = jax.tree.map(
+            lambda old, first: jnp.where(replayed.reshape(-1, *[1] * (old.ndim - 1)), old, first),
+            remembered,
+            score.extras,
+        )
+        scores, extras = score.evaluate(rollout, extras)
+        if scores.shape != (batch,):
+            raise ValueError(f"a score must return one number per level, shape {(batch,)}; got {scores.shape}")
+
+        # Of these three, the first two do nothing to a new batch and the last does nothing to a replayed one. No
+        # lax.cond: it might copy the whole buffer where the branches change it in place.
+        inserted = state.inserted
+        state = buffer.touch(state, plan.slots)
+        state = buffer.update(state, plan.slots, scores, extras)
+        state, _ = buffer.insert(state, levels, scores, extras, where=~replayed)
+        return state, metrics(state, scores, replayed, state.inserted - inserted)
+
+    def metrics(state: BufferState, scores: jax.Array, replayed: jax.Array, inserted: jax.Array):
+        low, median, high = score_quantiles(state, (0.1, 0.5, 0.9))
+        finite = jnp.isfinite(scores)
+        count = finite.sum()
+        return {
+            "buffer_size": state.size,
+            "buffer_score_p10": low,
+            "buffer_score_p50": median,
+            "buffer_score_p90": high,
+            "staleness_mean": buffer.staleness(state).sum() / jnp.maximum(state.size, 1),
+            "replayed": replayed.any().astype(jnp.int32),
+            "score_mean": jnp.where(finite, scores, 0).sum() / jnp.maximum(count, 1),
+            "score_max": jnp.where(count > 0, jnp.max(scores, where=finite, initial=-jnp.inf), 0),
+            "scored": finite.mean(),
+            "inserted": inserted,
+        }
+
+    return Curriculum(init, propose, update)
+
+
+def robust_plr(
+    sample: Sampler, batch: int, *, buffer: LevelBuffer = LevelBuffer(), score: str | Score | Callable = "max_mc"
+) -> Curriculum:
+    """``plr`` that learns from replayed levels only (Jiang et al., NeurIPS 2021): see there."""
+    return plr(sample, batch, buffer=buffer, score=score, robust=True)
