@@ -61,6 +61,9 @@ def warp_problem() -> str | None:
         import warp
     except (ImportError, OSError) as error:
         return f"warp-lang cannot be imported ({error})"
+    # Warp reports devices and compilations on standard output, and a missing CUDA driver even where JAX wants none.
+    if warp.config.log_level <= warp.LOG_INFO:
+        warp.config.log_level = warp.LOG_WARNING if jax.default_backend() == "gpu" else warp.LOG_ERROR
     version = tuple(int(part) for part in warp.__version__.split(".")[:2])
     if version < (1, 16):
         return f"warp-lang {warp.__version__} is older than 1.16"

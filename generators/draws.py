@@ -1,0 +1,35 @@
+"""Turning uniform random numbers into choices. A sampler draws all its numbers at once and hands them out."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+
+def between(u: jax.Array, low: float | jax.Array, high: float | jax.Array) -> jax.Array:
+    """A uniform number ``u`` in [0, 1), scaled to [low, high)."""
+    return low + u * (high - low)
+
+
+def one_of(u: jax.Array, n: int) -> jax.Array:
+    """A uniform integer from 0 to n - 1."""
+    return jnp.minimum((u * n).astype(jnp.int32), n - 1)
+
+
+def weighted(u: jax.Array, weights: jax.Array) -> jax.Array:
+    """An index of ``weights`` (..., n), with probability proportional to its weight; 0 where all weights are 0.
+
+    Never an index of weight 0 otherwise, whatever rounding does to the sums.
+    """
+    n = weights.shape[-1]
+    below = jnp.tri(n, k=-1, dtype=weights.dtype)  # a product, because a scan over n <= 30 numbers is slower
+    before = jnp.sum(weights[..., None, :] * below, axis=-1)
+    reached = before < (1.0 - u[..., None]) * jnp.sum(weights, axis=-1, keepdims=True)
+    return jnp.max(jnp.where(reached & (weights > 0), jnp.arange(n, dtype=jnp.int32), 0), axis=-1)
+
+
+def permutation(u: jax.Array) -> jax.Array:
+    """A uniform permutation of 0 to n - 1, the ranks of ``u`` (n)."""
+    order = jnp.arange(u.shape[0])
+    before = (u[None, :] < u[:, None]) | ((u[None, :] == u[:, None]) & (order[None, :] < order[:, None]))
+    return jnp.sum(before, axis=1, dtype=jnp.int32)

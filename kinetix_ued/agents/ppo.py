@@ -1,0 +1,181 @@
+"""Proximal policy optimisation (Schulman et al. 2017, arXiv:1707.06347): the loss, and epochs of minibatches."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from .policy import Carry, Params, Policy
+
+Metrics = dict[str, jax.Array]
+
+
+class TrainState(NamedTuple):
+    """What an update changes.
+
+    Attributes:
+        params: of the policy's network
+        opt_state: of the optimiser
+        step: minibatches learnt from so far () int32
+    """
+
+    params: Params
+    opt_state: Any
+    step: jax.Array
+
+
+class Batch(NamedTuple):
+    """T steps of B environments to learn from.
+
+    Attributes:
+        observation: before each transition, each leaf (T, B, ...)
+        action: (T, B, ...)
+        log_prob: of the action, by the policy that took it (T, B)
+        value: the critic's estimate then (T, B)
+        advantage: see ``advantage.generalised_advantages`` (T, B)
+        reset: the transition before this one ended its episode (T, B) bool
+        weight: of each transition in all losses and metrics; 0 keeps it from the optimiser entirely, whatever
+            numbers it holds, NaN included; anything that broadcasts to (T, B)
+        carry: the policy's before the first step, (B, ...) or ()
+    """
+
+    observation: Any
+    action: jax.Array
+    log_prob: jax.Array
+    value: jax.Array
+    advantage: jax.Array
+    reset: jax.Array
+    weight: jax.Array | float = 1.0
+    carry: Carry = ()
+
+
+def make_optimiser(learning_rate: optax.ScalarOrSchedule, max_grad_norm: float = 1.0) -> optax.GradientTransformation:
+    """Adam (epsilon 1e-5) on gradients clipped to a global norm."""
+    return optax.chain(optax.clip_by_global_norm(max_grad_norm), optax.adam(learning_rate, eps=1e-5))
+
+
+def init_train_state(params: Params, optimiser: optax.GradientTransformation) -> TrainState:
+    """The state before the first update."""
+    return TrainState(params, optimiser.init(params), jnp.int32(0))
+
+
+def ppo_loss(
+    policy: Policy,
+    params: Params,
+    batch: Batch,
+    *,
+    clip: float = 0.2,
+    value_coefficient: float = 0.5,
+    entropy_coefficient: float = 0.01,
+) -> tuple[jax.Array, Metrics]:
+    """The loss of a (mini)batch, and what it is made of. Advantages are normalised within the batch.
+
+    A feed-forward policy takes any leading axes, a recurrent one (T, B).
+
+    Args:
+        clip: how far the probability ratio may leave 1, and the value its old estimate, before gradients stop
+        value_coefficient: weight of the value loss
+        entropy_coefficient: weight of the entropy bonus
+    """
+    weight = jnp.broadcast_to(batch.weight, batch.log_prob.shape).astype(jnp.float32)
+    batch = _without_unweighted(batch, weight > 0)
+    mean = lambda x: (weight * x).sum() / jnp.maximum(weight.sum(), 1e-8)
+
+    distribution, value = policy.unroll(params, batch.carry, batch.observation, batch.reset)
+    log_ratio = distribution.log_prob(batch.action) - batch.log_prob
+    ratio = jnp.exp(log_ratio)
+    centred = batch.advantage - mean(batch.advantage)
+    advantage = centred / (jnp.sqrt(mean(centred**2)) + 1e-8)
+    policy_loss = -mean(jnp.minimum(ratio * advantage, jnp.clip(ratio, 1 - clip, 1 + clip) * advantage))
+
+    target = batch.value + batch.advantage
+    near_old = batch.value + jnp.clip(value - batch.value, -clip, clip)
+    value_loss = 0.5 * mean(jnp.maximum((value - target) ** 2, (near_old - target) ** 2))
+    entropy = mean(distribution.entropy())
+    loss = policy_loss + value_coefficient * value_loss - entropy_coefficient * entropy
+    metrics = {
+        "total": loss,
+        "policy_loss": policy_loss,
+        "value_loss": value_loss,
+        "entropy": entropy,
+        "approx_kl": mean(ratio - 1 - log_ratio),
+        "clip_fraction": mean((jnp.abs(ratio - 1) > clip).astype(jnp.float32)),
+    }
+    return loss, metrics
+
+
+def ppo_update(
+    key: jax.Array,
+    state: TrainState,
+    batch: Batch,
+    policy: Policy,
+    optimiser: optax.GradientTransformation,
+    *,
+    epochs: int = 8,
+    minibatches: int = 32,
+    clip: float = 0.2,
+    value_coefficient: float = 0.5,
+    entropy_coefficient: float = 0.01,
+) -> tuple[TrainState, Metrics]:
+    """The state after ``epochs`` passes over a batch, each in ``minibatches`` parts shuffled anew, and mean metrics.
+
+    A feed-forward policy learns from shuffled transitions, a recurrent one from whole environments.
+
+    Metrics: total (the loss), policy_loss, value_loss, entropy, approx_kl, clip_fraction, grad_norm (before clipping), and
+    explained_variance: the share of the returns' variance that the old values explain.
+
+    Raises:
+        ValueError: for minibatches that do not divide the transitions (the environments, where recurrent).
+    """
+    steps, environments = batch.log_prob.shape
+    batch = batch._replace(weight=jnp.broadcast_to(batch.weight, batch.log_prob.shape).astype(jnp.float32))
+    if policy.recurrent:
+        axis, count, what = 1, environments, "environments"
+    else:
+        axis, count, what = 0, steps * environments, "transitions"
+    if minibatches < 1 or count % minibatches:
+        raise ValueError(f"{minibatches} minibatches do not divide {count} {what}: choose a divisor of {count}")
+    carry, data = batch.carry, batch._replace(carry=())
+    if not policy.recurrent:
+        data = jax.tree.map(lambda x: x.reshape(count, *x.shape[2:]), data)
+
+    def loss(params: Params, part: Batch) -> tuple[jax.Array, Metrics]:
+        coefficients = {"value_coefficient": value_coefficient, "entropy_coefficient": entropy_coefficient}
+        return ppo_loss(policy, params, part, clip=clip, **coefficients)
+
+    def minibatch(state: TrainState, index: jax.Array) -> tuple[TrainState, Metrics]:
+        # Gathered by index: a shuffled copy of all data would double the memory.
+        part = jax.tree.map(lambda x: jnp.take(x, index, axis=axis), data)
+        part = part._replace(carry=jax.tree.map(lambda x: x[index], carry))
+        gradient, metrics = jax.grad(loss, has_aux=True)(state.params, part)
+        updates, opt_state = optimiser.update(gradient, state.opt_state, state.params)
+        metrics["grad_norm"] = optax.tree.norm(gradient)
+        return TrainState(optax.apply_updates(state.params, updates), opt_state, state.step + 1), metrics
+
+    def epoch(state: TrainState, key: jax.Array) -> tuple[TrainState, Metrics]:
+        return jax.lax.scan(minibatch, state, jax.random.permutation(key, count).reshape(minibatches, -1))
+
+    state, metrics = jax.lax.scan(epoch, state, jax.random.split(key, epochs))
+    metrics = jax.tree.map(jnp.mean, metrics)
+    metrics["explained_variance"] = _explained_variance(batch)
+    return state, metrics
+
+
+def _without_unweighted(batch: Batch, keep: jax.Array) -> Batch:
+    """``batch`` with zeros for all numbers of transitions not kept: NaN times a weight of zero would still be NaN."""
+
+    def clean(x: jax.Array) -> jax.Array:
+        return jnp.where(keep.reshape(keep.shape + (1,) * (x.ndim - keep.ndim)), x, jnp.zeros_like(x))
+
+    cleaned = jax.tree.map(clean, batch._replace(weight=(), carry=(), reset=()))
+    return cleaned._replace(weight=batch.weight, carry=batch.carry, reset=batch.reset)
+
+
+def _explained_variance(batch: Batch) -> jax.Array:
+    batch = _without_unweighted(batch, batch.weight > 0)
+    mean = lambda x: (batch.weight * x).sum() / jnp.maximum(batch.weight.sum(), 1e-8)
+    variance = lambda x: mean((x - mean(x)) ** 2)
+    return 1 - variance(batch.advantage) / (variance(batch.value + batch.advantage) + 1e-8)

@@ -1,0 +1,93 @@
+"""``kinetix-ued train``: train, then show what was learned beside what was there before."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import typing
+from typing import Any
+
+REPORT = "evaluation.json"
+"""Name of the final evaluation in the run's folder."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """An option for each field of ``TrainConfig``, with the field's documentation as its help."""
+    from kinetix_ued.training import PRESETS, TrainConfig, field_docs
+
+    parser.add_argument("--preset", choices=list(PRESETS), help="configuration to start from (quick)")
+    parser.add_argument("--resume", metavar="RUN", help="go on with the run in this folder, until its end")
+    kinds, docs = typing.get_type_hints(TrainConfig), field_docs(TrainConfig)
+    for field in dataclasses.fields(TrainConfig):
+        if field.name == "preset":
+            continue
+        option, default = "--" + field.name.replace("_", "-"), field.default
+        help = docs[field.name].rstrip(".").replace("%", "%%") + (f" ({default})" if default != "" else "")
+        kind: dict[str, Any] = {"type": kinds[field.name], "metavar": kinds[field.name].__name__.upper()}
+        if kinds[field.name] is bool:
+            kind = {"action": argparse.BooleanOptionalAction}
+        parser.add_argument(option, default=argparse.SUPPRESS, help=help, **kind)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from kinetix_ued.training import TrainConfig, preset, resume, train
+
+    given = vars(arguments)
+    changes = {f.name: given[f.name] for f in dataclasses.fields(TrainConfig) if f.name in given and f.name != "preset"}
+    if arguments.resume:
+        for name in ("preset", "out"):
+            if given.get(name):
+                raise ValueError(f"--resume goes on with a run as it was started: leave --{name} out")
+        result = resume(arguments.resume, **changes)
+    else:
+        result = train(preset(arguments.preset or "quick", **changes))
+    if result.interrupted:
+        print(f"stopped after {result.updates} updates; go on with: kinetix-ued train --resume {result.path}")
+        return 130
+    steps = ", ".join(f"{count:,} {kind}" for kind, count in result.counts.items() if count)
+    print(f"run in {result.path}: {result.updates} updates; environment steps: {steps}")
+    if result.config.eval_levels:
+        evaluate_run(result)
+    return 0
+
+
+def evaluate_run(run: Any) -> None:
+    """Score the run on held-out random levels, beside the agent it began as, doing nothing and acting at random."""
+    import jax
+
+    from kinetix_ued.benchmarks import NoopPolicy, RandomPolicy, as_json, format_table, random_suite, write_json
+
+    from .common import play
+
+    config, env = run.config, run.env
+    suite = random_suite(config.size, config.eval_levels, config.eval_seed)
+    policies = {
+        "trained": run.policy,
+        "untrained": untrained(run),
+        "no-op": NoopPolicy(env.actions),
+        "random": RandomPolicy(env.actions),
+    }
+    key, seed = jax.random.key(config.eval_seed), config.eval_seed
+    scores = {
+        name: play(name, policy, suite, env, key=key, attempts=config.eval_attempts) for name, policy in policies.items()
+    }
+    run.counts["evaluation"] += sum(score.environment_steps for score in scores.values())
+    print(f"\n{suite.source} levels, {config.eval_attempts} attempts each:")
+    print(format_table(suite, scores, rows=False))
+    about = {"trained": {"source": str(run.path), "updates": run.updates, "steps": run.counts, "config": config.to_dict()}}
+    report = as_json(suite, scores, env=env, seed=seed, greedy=False, sources=about)
+    write_json(run.path / REPORT, report, overwrite=True)
+    print(f"written to {run.path / REPORT}", file=sys.stderr)
+
+
+def untrained(run: Any) -> Any:
+    """The agent that the run began as: the same network with its first parameters."""
+    import jax
+
+    from kinetix_ued.benchmarks import NetworkPolicy
+    from kinetix_ued.training.build import build_learner
+
+    network = run.policy.network
+    network_key = jax.random.split(jax.random.key(run.config.seed), 3)[0]  # as training.update.make_update draws it
+    return NetworkPolicy(network, build_learner(run.config, run.env, network).init(network_key).params)

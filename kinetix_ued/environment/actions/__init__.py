@@ -1,0 +1,25 @@
+"""What an agent does: one kind of action a file, and a table of them by name."""
+
+from __future__ import annotations
+
+from .base import CONTROLS, ActionType, actuate
+from .continuous import Continuous
+from .discrete import Discrete
+from .multi_discrete import MultiDiscrete
+
+ACTIONS: dict[str, type[ActionType]] = {kind.name: kind for kind in (Continuous, MultiDiscrete, Discrete)}
+"""Kinds of actions by name."""
+
+
+def make_actions(name: str) -> ActionType:
+    """The kind of action called ``name``.
+
+    Raises:
+        ValueError: for an unknown name; the message lists the known ones.
+    """
+    if name not in ACTIONS:
+        raise ValueError(f"unknown actions {name!r}: use one of {', '.join(ACTIONS)}")
+    return ACTIONS[name]()
+
+
+__all__ = ["ACTIONS", "ActionType", "CONTROLS", "Continuous", "Discrete", "MultiDiscrete", "actuate", "make_actions"]

@@ -1,0 +1,37 @@
+"""What an agent sees: one view a file, and a table of them by name."""
+
+from __future__ import annotations
+
+from .base import Observation
+from .blind import Blind
+from .entity import Entity, EntityObservation
+from .symbolic_flat import SymbolicFlat
+from .symbolic_flat_padded import SymbolicFlatPadded
+
+OBSERVATIONS: dict[str, type[Observation]] = {
+    kind.name: kind for kind in (Entity, SymbolicFlat, SymbolicFlatPadded, Blind)
+}
+"""Observations by name."""
+
+
+def make_observation(name: str, max_steps: int = 256) -> Observation:
+    """The observation called ``name``, for episodes of at most ``max_steps`` steps.
+
+    Raises:
+        ValueError: for an unknown name; the message lists the known ones.
+    """
+    if name not in OBSERVATIONS:
+        raise ValueError(f"unknown observation {name!r}: use one of {', '.join(OBSERVATIONS)}")
+    return Blind(max_steps) if name == Blind.name else OBSERVATIONS[name]()
+
+
+__all__ = [
+    "Blind",
+    "Entity",
+    "EntityObservation",
+    "OBSERVATIONS",
+    "Observation",
+    "SymbolicFlat",
+    "SymbolicFlatPadded",
+    "make_observation",
+]

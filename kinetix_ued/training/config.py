@@ -1,0 +1,285 @@
+"""What a training run is: one flat dataclass, from which the command line is made."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import math
+import textwrap
+import typing
+from typing import Any
+
+from kinetix_ued.agents import NETWORKS
+from kinetix_ued.curricula import CURRICULA, PRIORITISATIONS, SCORES
+from kinetix_ued.environment import ACTIONS, OBSERVATIONS
+from kinetix_ued.world import ENGINES, PHYSICS, SIZES
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """A training run. The defaults are those of the preset ``quick``; ``validate`` says what does not fit together."""
+
+    preset: str = "quick"
+    """Name of the preset that the other values started from."""
+    seed: int = 0
+    """Seed of everything random in the run."""
+    out: str = ""
+    """Folder of the run; empty: a new one under runs/, named after preset, curriculum and seed."""
+
+    size: str = "s"
+    """Size of the levels: s, m or l."""
+    observation: str = "entity"
+    """What the agent sees: entity, symbolic_flat, symbolic_flat_padded or blind."""
+    actions: str = "multi_discrete"
+    """What the agent does: multi_discrete, discrete or continuous."""
+    engine: str = "auto"
+    """Physics engine: auto, warp or jax."""
+    physics: str = "kinetix"
+    """Solver behaviour: kinetix (the reference's, its padding fault included) or fixed."""
+    frame_skip: int = 2
+    """Physics frames in an environment step."""
+    dense_reward_scale: float = 0.2
+    """Reward for each metre that green and blue come closer; 0: only the goal pays."""
+    max_steps: int = 256
+    """Environment steps after which an episode is cut off."""
+
+    network: str = "permutation_invariant"
+    """Encoder of the agent: entity_transformer or permutation_invariant (entities), or flat_mlp (flat observations)."""
+    network_width: int = 0
+    """Width of the encoder; 0: the network's own."""
+    head_width: int = 128
+    """Width of the layers of actor and critic."""
+    head_depth: int = 5
+    """Layers of actor and critic each."""
+    recurrent: bool = False
+    """Put a GRU between encoder and heads; minibatches then hold whole environments."""
+    recurrent_size: int = 256
+    """Width of the GRU."""
+
+    curriculum: str = "robust-plr"
+    """Which levels to play: dr, plr or robust-plr."""
+    buffer_size: int = 4000
+    """Levels that the buffer holds (plr, robust-plr)."""
+    score: str = "max_mc"
+    """What makes a level worth replaying (plr, robust-plr): max_mc or positive_value_loss."""
+    prioritisation: str = "rank"
+    """How scores become probabilities (plr, robust-plr): rank or topk."""
+    temperature: float = 1.0
+    """Flattens the probabilities of ranks (plr, robust-plr)."""
+    top_k: int = 128
+    """Levels that topk prioritisation replays (plr, robust-plr)."""
+    staleness: float = 0.3
+    """Share of the replay probability that goes to levels not seen for long (plr, robust-plr)."""
+    replay_probability: float = 0.5
+    """Probability that an update replays levels instead of trying new ones (plr, robust-plr)."""
+    minimum_fill: float = 0.5
+    """Share of the buffer that must be full before levels are replayed (plr, robust-plr)."""
+    filter_noop: bool = False
+    """Drop generated levels that are solved by doing nothing."""
+
+    environments: int = 128
+    """Environments that run side by side."""
+    rollout_steps: int = 64
+    """Steps that each environment takes between two PPO updates."""
+    outer_steps: int = 4
+    """PPO updates for which the levels of one proposal are played."""
+    steps: int = 2_000_000
+    """Environment steps to learn from; steps played for scores alone come on top and are counted apart."""
+
+    epochs: int = 4
+    """Passes over each rollout in a PPO update."""
+    minibatches: int = 4
+    """Minibatches of each pass."""
+    learning_rate: float = 5e-4
+    """Adam's learning rate, at the start if it is annealed."""
+    anneal: bool = True
+    """Let the learning rate fall linearly to zero over the run."""
+    gamma: float = 0.995
+    """Discount of a step."""
+    gae_lambda: float = 0.9
+    """Decay of generalised advantage estimation."""
+    clip: float = 0.2
+    """PPO's clipping range, of ratios and of values."""
+    entropy: float = 0.01
+    """Weight of the entropy bonus."""
+    value_coefficient: float = 0.5
+    """Weight of the value loss."""
+    max_grad_norm: float = 1.0
+    """Gradients with a larger norm are scaled down to it."""
+
+    checkpoint_every: int = 50
+    """Updates between two checkpoints; the last update is always saved."""
+    keep_checkpoints: int = 2
+    """Checkpoints that are kept."""
+    progress: bool = True
+    """Show a progress bar."""
+    tensorboard: bool = False
+    """Write TensorBoard files too."""
+    eval_levels: int = 256
+    """Held-out random levels for the evaluation at the end; 0: none."""
+    eval_attempts: int = 4
+    """Attempts at each of them."""
+    eval_seed: int = 1_000_000_007
+    """Seed of the held-out levels, the same for every run."""
+
+    @property
+    def update_steps(self) -> int:
+        """Environment steps of one update: all environments, all outer steps."""
+        return self.environments * self.rollout_steps * self.outer_steps
+
+    @property
+    def learning_updates(self) -> int:
+        """Updates that learn, until ``steps`` are taken; the last one is taken in full."""
+        return -(-self.steps // self.update_steps)
+
+    @property
+    def gradient_steps(self) -> int:
+        """Steps of the optimiser in the whole run."""
+        return self.learning_updates * self.outer_steps * self.epochs * self.minibatches
+
+    def to_dict(self) -> dict[str, Any]:
+        """The values by name, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
+        """The configuration with these values, and defaults for the rest.
+
+        Raises:
+            ValueError: for a name that is no field.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        if unknown := sorted(set(values) - set(known)):
+            raise ValueError(f"a training configuration has no field {unknown[0]!r}; it has {', '.join(known)}")
+        return cls(**values)
+
+
+NEUTRAL_FIELDS = frozenset(
+    "preset out checkpoint_every keep_checkpoints progress tensorboard eval_levels eval_attempts eval_seed".split()
+)
+"""Fields that may change between the parts of a resumed run: they do not touch what is learned."""
+
+
+CUSTOM = "custom"
+"""Stands in a configuration for a curriculum that was passed as functions."""
+
+
+def decisive(config: TrainConfig) -> dict[str, Any]:
+    """The values that a resumed run must share. Without annealing, more ``steps`` only make it longer."""
+    free = NEUTRAL_FIELDS if config.anneal else NEUTRAL_FIELDS | {"steps"}
+    return {name: value for name, value in config.to_dict().items() if name not in free}
+
+
+def field_docs(cls: type) -> dict[str, str]:
+    """The docstring under each field of a dataclass, by the field's name.
+
+    >>> field_docs(TrainConfig)["seed"]
+    'Seed of everything random in the run.'
+    """
+    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0].body
+    return {
+        field.target.id: inspect.cleandoc(doc.value.value)
+        for field, doc in zip(body, body[1:])
+        if isinstance(field, ast.AnnAssign) and isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant)
+    }
+
+
+def validate(config: TrainConfig) -> None:
+    """Refuse a configuration that cannot run, before anything is compiled.
+
+    Names and numbers that belong to a part (environment, network, curriculum) are checked again, and in more depth,
+    where that part is built.
+
+    Raises:
+        ValueError: naming the field and the remedy.
+    """
+    _check_types(config)
+    _check_names(config)
+    _check_ranges(config)
+    _check_batches(config)
+
+
+def _check_types(config: TrainConfig) -> None:
+    for name, wanted in typing.get_type_hints(type(config)).items():
+        value = getattr(config, name)
+        fits = isinstance(value, (int, float) if wanted is float else wanted)
+        if not fits or (isinstance(value, bool) and wanted is not bool):
+            raise ValueError(f"{name} must be of type {wanted.__name__}, got {value!r}")
+
+
+_NAMES = {
+    "size": SIZES,
+    "observation": OBSERVATIONS,
+    "actions": ACTIONS,
+    "engine": ENGINES,
+    "physics": PHYSICS,
+    "network": NETWORKS,
+    "curriculum": CURRICULA,
+    "score": SCORES,
+    "prioritisation": PRIORITISATIONS,
+}
+
+
+def _check_names(config: TrainConfig) -> None:
+    for field, known in _NAMES.items():
+        name = getattr(config, field)
+        if name not in known and (field, name) != ("curriculum", CUSTOM):
+            raise ValueError(f"unknown {field} {name!r}: use one of {', '.join(known)}")
+
+
+_AT_LEAST_ONE = (
+    "frame_skip max_steps buffer_size top_k environments rollout_steps outer_steps steps epochs minibatches "
+    "head_width head_depth recurrent_size checkpoint_every keep_checkpoints eval_attempts"
+).split()
+_NOT_NEGATIVE = "network_width seed eval_seed eval_levels dense_reward_scale entropy value_coefficient".split()
+_POSITIVE = "temperature learning_rate clip max_grad_norm".split()
+_FINITE = "learning_rate temperature clip max_grad_norm dense_reward_scale entropy value_coefficient".split()
+_SHARES = "staleness replay_probability minimum_fill gamma gae_lambda".split()
+
+
+def _check_ranges(config: TrainConfig) -> None:
+    rules = (
+        (_AT_LEAST_ONE, lambda v: v >= 1, "at least 1"),
+        (_NOT_NEGATIVE, lambda v: v >= 0, "0 or more"),
+        (_POSITIVE, lambda v: v > 0, "above 0"),
+        (_SHARES, lambda v: 0 <= v <= 1, "between 0 and 1"),
+        (_FINITE, math.isfinite, "finite"),
+    )
+    for names, holds, words in rules:
+        for name in names:
+            if not holds(value := getattr(config, name)):  # NaN fails every rule
+                raise ValueError(f"{name} must be {words}, got {value}")
+    for name in ("seed", "eval_seed"):
+        if getattr(config, name) >= 2**32:
+            raise ValueError(f"{name} must be below 2**32, got {getattr(config, name)}")
+
+
+def _check_batches(config: TrainConfig) -> None:
+    c = config
+    whole, unit = c.environments * c.rollout_steps, f"{c.environments} environments x {c.rollout_steps} steps"
+    if c.recurrent:
+        whole, unit = c.environments, "environments: a recurrent agent's minibatches hold whole environments"
+    if c.minibatches > whole or whole % c.minibatches:
+        divisors = [n for n in range(1, min(whole, 4096) + 1) if whole % n == 0]
+        nearest = min(divisors, key=lambda n: abs(n - c.minibatches))
+        raise ValueError(f"{c.minibatches} minibatches do not divide {whole} {unit}: use minibatches={nearest}")
+    if c.steps < c.update_steps:
+        raise ValueError(
+            f"steps={c.steps} is less than one update ({c.environments} environments x {c.rollout_steps} steps x "
+            f"{c.outer_steps} outer steps): use steps={c.update_steps} or more, or fewer environments"
+        )
+    if c.curriculum in ("dr", CUSTOM):
+        return
+    if c.buffer_size < c.environments:
+        raise ValueError(
+            f"buffer_size={c.buffer_size} cannot hold the levels of {c.environments} environments: "
+            f"use buffer_size={c.environments} or more, or fewer environments"
+        )
+    # Each proposal starts every environment anew, and only an episode that ends tells what its level is worth.
+    if c.rollout_steps * c.outer_steps < c.max_steps:
+        raise ValueError(
+            f"{c.rollout_steps} rollout steps x {c.outer_steps} outer steps are shorter than an episode (max_steps="
+            f"{c.max_steps}), so {c.curriculum} would never score a hard level: "
+            f"use outer_steps={-(-c.max_steps // c.rollout_steps)}"
+        )

@@ -1,0 +1,228 @@
+"""The loop: puts a curriculum, an environment and an agent together, and keeps what comes of it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import math
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from kinetix_ued.agents import Policy
+from kinetix_ued.curricula import Curriculum
+from kinetix_ued.environment import KinetixEnv
+
+from . import checkpoint
+from .build import build_curriculum, build_env, build_learner, build_network, build_sampler
+from .config import CUSTOM, TrainConfig, decisive, validate
+from .metrics import Callback, JsonLines, Metrics, ProgressBar, TensorBoard
+from .run import CHECKPOINTS, CONFIG, METRICS, Run, TrainedPolicy, read_config, write_config
+from .update import TrainState, make_update
+
+def train(
+    config: TrainConfig, curriculum: Curriculum | None = None, callbacks: Sequence[Callback] = (), resume: bool = False
+) -> Run:
+    """Train an agent as ``config`` says, into the folder ``config.out``.
+
+    Ctrl-C (and SIGTERM) finishes the update at hand, saves and returns; a second one stops at once.
+
+    Args:
+        config: see ``TrainConfig``.
+        curriculum: used instead of the one that ``config`` names.
+        callbacks: each is called with the run and its numbers after every update.
+        resume: go on where the last whole checkpoint in ``config.out`` was written, or from the start if there is none;
+            everything that follows is as if the run had never stopped.
+
+    Raises:
+        ValueError: for a configuration that cannot run, a folder that already holds a run (without ``resume``), or a
+            run of another configuration.
+        FloatingPointError: when the loss is no longer finite.
+    """
+    if curriculum is not None:
+        config = dataclasses.replace(config, curriculum=CUSTOM)
+    elif config.curriculum == CUSTOM:
+        raise ValueError("this run was started with a curriculum of its own: pass the same one as curriculum=")
+    validate(config)
+    program = _program(_shared(config), curriculum)
+    path = _claim(config, resume)
+
+    key = jax.random.key(config.seed)
+    example = jax.eval_shape(program.init, key)
+    saved = checkpoint.load_latest(path / CHECKPOINTS, example, config=decisive(config))
+    state = program.init(key) if saved is None else jax.tree.map(jnp.asarray, saved.tree)
+    env = program.env
+    run = Run(path, config, env, TrainedPolicy(program.network, state.agent.params, env.observation_space()))
+    if saved is not None:
+        run.restore_counts(saved)
+    return _loop(run, state, program.update, [*_own_callbacks(run), *callbacks])
+
+
+def resume(
+    path: str | os.PathLike[str],
+    curriculum: Curriculum | None = None,
+    callbacks: Sequence[Callback] = (),
+    **changes: Any,
+) -> Run:
+    """Go on with the run in folder ``path`` until its end; see ``train``.
+
+    Args:
+        path: folder of the run.
+        curriculum: the same one again, if the run was started with one.
+        callbacks: as for ``train``; they are not saved.
+        changes: fields of the configuration that do not touch what is learned, see ``config.NEUTRAL_FIELDS``.
+    """
+    config = dataclasses.replace(read_config(path), **changes, out=str(path))
+    return train(config, curriculum, callbacks, resume=True)
+
+
+class _Program(NamedTuple):
+    """What a configuration is compiled to."""
+
+    env: KinetixEnv
+    network: Policy
+    init: Callable[[jax.Array], TrainState]
+    update: Callable[[TrainState], tuple[TrainState, dict[str, jax.Array]]]
+
+
+@functools.lru_cache(maxsize=2)
+def _program(config: TrainConfig, curriculum: Curriculum | None) -> _Program:
+    """The functions of a run, built once for all seeds of a configuration."""
+    env = build_env(config)
+    network = build_network(config, env)
+    filter_steps = 0
+    if curriculum is None:
+        sample, filter_steps = build_sampler(config)
+        curriculum = build_curriculum(config, sample)
+    init, update = make_update(config, env, network, build_learner(config, env, network), curriculum, filter_steps)
+    return _Program(env, network, jax.jit(init), jax.jit(update, donate_argnums=0))
+
+
+def _shared(config: TrainConfig) -> TrainConfig:
+    """The configuration with a standard value for whatever the compiled functions do not depend on."""
+    return dataclasses.replace(TrainConfig(), **{k: v for k, v in decisive(config).items() if k != "seed"})
+
+
+def _loop(run: Run, state: Any, update: Any, callbacks: list[Callback]) -> Run:
+    """Update until the steps are taken or someone interrupts."""
+    config = run.config
+    lines = JsonLines(run.path / METRICS, run.updates)
+
+    def save() -> None:
+        lines.sync()  # a checkpoint never knows more updates than the numbers before it
+        checkpoint.save(
+            run.path / CHECKPOINTS,
+            state,
+            update=run.updates,
+            config=decisive(config),
+            host={"counts": run.counts},
+            keep=config.keep_checkpoints,
+        )
+
+    saved_at = run.updates
+    try:
+        with _postponed_interrupt() as interrupted:
+            while run.counts["learning"] < config.steps and not interrupted.is_set():
+                started = time.perf_counter()
+                state, numbers = update(state)
+                numbers = jax.device_get(numbers)
+                run.policy.params = state.agent.params
+                metrics = _account(run, numbers, time.perf_counter() - started)
+                for callback in callbacks:
+                    callback(run, metrics)
+                lines.write(metrics)
+                if run.updates % config.checkpoint_every == 0:
+                    save()
+                    saved_at = run.updates
+            if run.updates != saved_at:
+                save()
+        run.interrupted = run.counts["learning"] < config.steps
+    finally:
+        lines.close()
+        for callback in callbacks:
+            if close := getattr(callback, "close", None):
+                close()
+    return run
+
+
+def _account(run: Run, numbers: dict[str, Any], seconds: float) -> Metrics:
+    """Add an update's steps to the run's counts; its numbers as they are reported.
+
+    Steps are counted per update on the device and summed here, where integers do not overflow.
+    """
+    run.updates += 1
+    taken = {kind: int(numbers.pop(f"steps/{kind}")) for kind in ("learning", "scoring", "filter")}
+    for kind, count in taken.items():
+        run.counts[kind] += count
+    metrics: Metrics = {"update": run.updates}
+    metrics |= {f"steps/{kind}": count for kind, count in run.counts.items()}
+    metrics |= {name: number.item() for name, number in numbers.items()}
+    metrics["seconds"] = seconds
+    metrics["steps_per_second"] = (taken["learning"] + taken["scoring"]) / seconds
+    if taken["learning"] and not math.isfinite(metrics["loss/total"]):
+        raise FloatingPointError(
+            f"the loss of update {run.updates} is not finite: use a smaller learning_rate or max_grad_norm; "
+            f"the checkpoints in {run.path / CHECKPOINTS} are from before"
+        )
+    return metrics
+
+
+def _own_callbacks(run: Run) -> list[Callback]:
+    callbacks: list[Callback] = []
+    if run.config.tensorboard:
+        callbacks.append(TensorBoard())
+    if run.config.progress:
+        callbacks.append(ProgressBar(run.config.steps, run.counts["learning"]))
+    return callbacks
+
+
+def _claim(config: TrainConfig, resume: bool) -> Path:
+    """The folder of the run, with its configuration written."""
+    if resume:
+        path = Path(config.out)
+        checkpoint.refuse_other_config(decisive(read_config(path)), decisive(config), path)
+    elif config.out:
+        path = Path(config.out)
+        if (path / CONFIG).exists():
+            raise ValueError(f"{path} already holds a run: resume it, or choose another folder")
+    else:
+        path = _unused(Path("runs") / f"{config.preset}-{config.curriculum}-{config.size}-{config.seed}")
+    write_config(path, config)
+    return path
+
+
+def _unused(path: Path) -> Path:
+    """``path``, or the first of path-2, path-3 ... that does not exist."""
+    candidates = (path if n == 1 else path.with_name(f"{path.name}-{n}") for n in range(1, 10**9))
+    return next(candidate for candidate in candidates if not candidate.exists())
+
+
+@contextlib.contextmanager
+def _postponed_interrupt() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; the second of them interrupts. Outside the main thread it stays unset."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def note(number: int, frame: Any) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+        print("\nstopping after this update, then saving; once more to stop at once", file=sys.stderr)
+
+    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield event
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

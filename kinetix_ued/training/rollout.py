@@ -1,0 +1,158 @@
+"""Playing: T steps of B environments, each on the level that the curriculum proposed for it.
+
+``done`` everywhere is that of agents/advantage.py: ``done[t]`` is true when the transition at t ended its episode. What
+follows it is the first observation of another episode, marked by ``reset``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class Players(NamedTuple):
+    """B environments and the agents in them, between two steps.
+
+    Attributes:
+        state: environment states (B, ...)
+        reset: the state is the first of its episode (B) bool
+        carry: the agents' memory (B, ...), from before ``reset`` is heeded
+        episode_return: sum of the rewards since the episode began (B)
+        episode_length: steps since the episode began (B) int32
+    """
+
+    state: Any
+    reset: jax.Array
+    carry: Any
+    episode_return: jax.Array
+    episode_length: jax.Array
+
+
+class Trajectory(NamedTuple):
+    """T steps of B environments.
+
+    Attributes:
+        observation: before the step (T, B, ...)
+        reset: the observation is the first of its episode (T, B) bool
+        action: (T, B, ...)
+        log_prob: of the action, under the policy that chose it (T, B)
+        value: the critic's estimate before the step (T, B)
+        reward: 0 where the step's outcome is not finite (T, B)
+        done: the step ended its episode (T, B) bool
+        goal: it reached the goal (T, B) bool
+        nonfinite: it ended because the world's state was no longer finite (T, B) bool
+    """
+
+    observation: Any
+    reset: jax.Array
+    action: jax.Array
+    log_prob: jax.Array
+    value: jax.Array
+    reward: jax.Array
+    done: jax.Array
+    goal: jax.Array
+    nonfinite: jax.Array
+
+
+class Episodes(NamedTuple):
+    """Sums over the episodes that ended.
+
+    Attributes:
+        finished: how many there are () int32
+        solved: of these, how many reached the goal () int32
+        nonfinite: of these, how many ended in a state that is not finite () int32
+        total_return: sum of their returns ()
+        total_length: sum of their lengths [environment steps] () int32
+    """
+
+    finished: jax.Array
+    solved: jax.Array
+    nonfinite: jax.Array
+    total_return: jax.Array
+    total_length: jax.Array
+
+
+def restart(players: Players, fresh: Any, where: jax.Array) -> Players:
+    """The players with the ``fresh`` environment states (B, ...) wherever ``where`` (B) or () holds."""
+    where = jnp.broadcast_to(where, players.reset.shape)
+    return Players(
+        state=_select(where, fresh, players.state),
+        reset=players.reset | where,
+        carry=players.carry,
+        episode_return=jnp.where(where, 0.0, players.episode_return),
+        episode_length=jnp.where(where, 0, players.episode_length),
+    )
+
+
+def rollout(
+    env: Any, env_params: Any, policy: Any, params: Any, key: jax.Array, players: Players, fresh: Any, steps: int
+) -> tuple[Players, Trajectory, jax.Array, Episodes]:
+    """Play ``steps`` steps; an environment whose episode ends goes on from its ``fresh`` state (B, ...).
+
+    Returns:
+        the players afterwards, the trajectory (T, B), the value of what comes next (B) and the episodes that ended.
+    """
+    observe = jax.vmap(env.observe)
+
+    def step(players: Players, key: jax.Array) -> tuple[Players, tuple[Trajectory, Episodes]]:
+        action_key, step_key = jax.random.split(key)
+        # Observed here, not taken from env.step or a reset: so a step observes once, whether or not an episode ended.
+        observation = observe(players.state)
+        carry, distribution, value = policy.apply(params, players.carry, observation, players.reset)
+        action = distribution.sample(action_key)
+        step_keys = jax.random.split(step_key, players.reset.shape[0])
+        _, state, reward, done, info = jax.vmap(env.step, in_axes=(0, 0, 0, None))(
+            step_keys, players.state, action, env_params
+        )
+        reward = jnp.where(info["nonfinite"], 0.0, reward)
+        moved = Players(
+            state=state,
+            reset=jnp.zeros_like(done),
+            carry=carry,
+            episode_return=players.episode_return + reward,
+            episode_length=players.episode_length + 1,
+        )
+        goal = info["goal"] & ~info["nonfinite"]
+        trajectory = Trajectory(
+            observation=observation,
+            reset=players.reset,
+            action=action,
+            log_prob=distribution.log_prob(action),
+            value=value,
+            reward=reward,
+            done=done,
+            goal=goal,
+            nonfinite=info["nonfinite"],
+        )
+        count = lambda mask: jnp.sum(mask, dtype=jnp.int32)
+        episodes = Episodes(
+            finished=count(done),
+            solved=count(done & goal),
+            nonfinite=count(info["nonfinite"]),
+            total_return=jnp.sum(jnp.where(done, moved.episode_return, 0.0)),
+            total_length=jnp.sum(jnp.where(done, moved.episode_length, 0), dtype=jnp.int32),
+        )
+        return restart(moved, fresh, done), (trajectory, episodes)
+
+    players, (trajectory, episodes) = jax.lax.scan(step, players, jax.random.split(key, steps))
+    _, _, last_value = policy.apply(params, players.carry, observe(players.state), players.reset)
+    return players, trajectory, last_value, jax.tree.map(lambda x: x.sum(0), episodes)
+
+
+def spoiled(nonfinite: jax.Array, done: jax.Array) -> jax.Array:
+    """Transitions (T, B) of episodes that end, within these T steps, in a state that is not finite."""
+
+    def before(later: jax.Array, step: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        nonfinite, done = step
+        now = nonfinite | (later & ~done)
+        return now, now
+
+    return jax.lax.scan(before, jnp.zeros_like(nonfinite[0]), (nonfinite, done), reverse=True)[1]
+
+
+def _select(where: jax.Array, yes: Any, no: Any) -> Any:
+    """Leaf by leaf, ``yes`` where ``where`` (B) holds and ``no`` elsewhere."""
+    pick = lambda y, n: jnp.where(where.reshape(where.shape + (1,) * (n.ndim - where.ndim)), y, n)
+    return jax.tree.map(pick, yes, no)

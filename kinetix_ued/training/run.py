@@ -1,0 +1,147 @@
+"""A run: a folder with a configuration, numbers and checkpoints, and the policy it has learned."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from . import checkpoint
+from .build import build_env, build_learner, build_network
+from .config import TrainConfig
+from .metrics import Metrics, read_metrics
+
+CONFIG, METRICS, CHECKPOINTS = "config.json", "metrics.jsonl", "checkpoints"
+
+
+class TrainedPolicy:
+    """A network with its parameters.
+
+    Attributes:
+        network: the ``kinetix_ued.agents`` policy: ``apply``, ``initial_carry`` and the rest
+        params: its parameters, a pytree
+    """
+
+    def __init__(self, network: Any, params: Any, example: Any):
+        """``example`` is one observation, arrays or shapes: it tells a single observation from a batch."""
+        self.network, self.params = network, params
+        self._rank = jax.tree.leaves(example)[0].ndim
+
+        def act(params: Any, key: jax.Array, observation: Any, carry: Any, greedy: bool) -> tuple[Any, Any]:
+            reset = jnp.zeros(jax.tree.leaves(observation)[0].shape[:1], bool)
+            carry, distribution, _ = network.apply(params, carry, observation, reset)
+            return distribution.mode() if greedy else distribution.sample(key), carry
+
+        self._act = jax.jit(act, static_argnums=4)
+
+    def initial_carry(self, batch: int | None = None) -> Any:
+        """Memory at the start of an episode, of one agent or of ``batch`` agents."""
+        carry = self.network.initial_carry(batch or 1)
+        return carry if batch else jax.tree.map(lambda x: x[0], carry)
+
+    def act(self, key: jax.Array, observation: Any, carry: Any = None, *, greedy: bool = False) -> tuple[Any, Any]:
+        """The next action and memory, for one observation or for a batch of them.
+
+        Args:
+            key: for sampling the action.
+            observation: as the environment gives it; a leading axis makes it a batch.
+            carry: memory from the last step; None at the start of an episode.
+            greedy: take the most likely action instead of a sampled one.
+        """
+        first = jax.tree.leaves(observation)[0]
+        single = first.ndim == self._rank
+        if carry is None:
+            carry = self.initial_carry(None if single else first.shape[0])
+        if not single:
+            return self._act(self.params, key, observation, carry, greedy)
+        add = lambda tree: jax.tree.map(lambda x: x[None], tree)
+        action, carry = self._act(self.params, key, add(observation), add(carry), greedy)
+        return jax.tree.map(lambda x: x[0], (action, carry))
+
+
+class Run:
+    """A training run, while it goes on and afterwards.
+
+    Attributes:
+        path: its folder
+        config: what it was asked to do
+        env: the environment it trains in
+        policy: what it has learned so far
+        updates: how many updates are done
+        counts: environment steps by purpose, see ``STEP_KINDS``
+        interrupted: it was asked to stop before its end, and saved
+    """
+
+    def __init__(self, path: Path, config: TrainConfig, env: Any, policy: TrainedPolicy):
+        self.path, self.config, self.env, self.policy = path, config, env, policy
+        self.updates = 0
+        self.counts = dict.fromkeys(STEP_KINDS, 0)
+        self.interrupted = False
+
+    @property
+    def metrics(self) -> list[Metrics]:
+        """Numbers of every update so far, oldest first."""
+        return read_metrics(self.path / METRICS)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Run:
+        """The run in folder ``path`` with the policy of its last whole checkpoint.
+
+        Raises:
+            ValueError: for a folder without a run or without a checkpoint.
+        """
+        config = read_config(path)
+        env = build_env(config)
+        network = build_network(config, env)
+        params = jax.eval_shape(build_learner(config, env, network).init, jax.random.key(0)).params
+        saved = checkpoint.load_latest(Path(path) / CHECKPOINTS, params, part=PARAMS)
+        if saved is None:
+            raise ValueError(f"{path} holds no whole checkpoint yet: resume the run, or name another folder")
+        params = jax.tree.map(jnp.asarray, saved.tree)
+        run = cls(Path(path), config, env, TrainedPolicy(network, params, env.observation_space()))
+        run.restore_counts(saved)
+        return run
+
+    def restore_counts(self, saved: checkpoint.Checkpoint) -> None:
+        """Take updates and step counts from a checkpoint."""
+        self.updates, self.counts = saved.update, dict(saved.host["counts"])
+
+
+STEP_KINDS = ("learning", "scoring", "filter", "evaluation")
+"""What environment steps are taken for, counted apart.
+
+``learning``: PPO learned from them; ``scoring``: played without gradients, for the curriculum's scores alone; ``filter``:
+simulated to filter generated levels; ``evaluation``: played by an evaluation, which adds them to ``Run.counts`` itself.
+"""
+
+PARAMS = ".agent.params"
+"""Where a checkpoint of the training state holds the parameters."""
+
+
+def read_config(path: str | os.PathLike[str]) -> TrainConfig:
+    """The configuration of the run in folder ``path``.
+
+    Raises:
+        ValueError: where there is none.
+    """
+    file = Path(path) / CONFIG
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{path} holds no run: there is no {CONFIG} in it") from None
+    except (OSError, json.JSONDecodeError) as problem:
+        raise ValueError(f"{file} cannot be read: {problem}") from problem
+    return TrainConfig.from_dict(values)
+
+
+def write_config(path: Path, config: TrainConfig) -> None:
+    """Write ``config`` into folder ``path``, whole or not at all."""
+    path.mkdir(parents=True, exist_ok=True)
+    partial = path / f"{CONFIG}.partial"
+    partial.write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")
+    os.replace(partial, path / CONFIG)

@@ -1,0 +1,169 @@
+"""One update, as one compiled function: the curriculum proposes, the agent plays and learns, the curriculum takes note."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from kinetix_ued.agents.advantage import generalised_advantages
+from kinetix_ued.curricula import Curriculum, Rollout
+
+from .config import TrainConfig
+from .rollout import Episodes, Players, restart, rollout, spoiled
+
+
+class Learner(NamedTuple):
+    """How an agent comes about and learns from a trajectory.
+
+    Attributes:
+        init: ``init(key) -> agent``, any pytree with an attribute ``params``
+        learn: ``learn(key, agent, trajectory, last_value, carry, weight) -> (agent, losses)``; ``carry`` is the agents'
+            memory (B, ...) before the trajectory, ``weight`` (T, B) bool says which of its transitions may be learned
+            from, and losses are a flat dict of scalars with ``total`` among them
+    """
+
+    init: Callable[[jax.Array], Any]
+    learn: Callable[..., tuple[Any, dict[str, jax.Array]]]
+
+
+class TrainState(NamedTuple):
+    """Everything that training changes: with it a run continues exactly.
+
+    Attributes:
+        agent: what the learner made: parameters and optimiser
+        curriculum: the curriculum's state
+        players: environments and the agents' memories
+        key: what every random number of the run derives from, together with ``update``; constant
+        update: updates done () uint32
+    """
+
+    agent: Any
+    curriculum: Any
+    players: Players
+    key: jax.Array
+    update: jax.Array
+
+
+class Seen(NamedTuple):
+    """What of a trajectory is kept until the curriculum takes note: small arrays, no observations.
+
+    Attributes:
+        reward, done, goal, value: as in ``Trajectory`` (T, B)
+        spoiled: part of an episode that went non-finite (T, B) bool
+        last_value: the critic's estimate after the last transition (B)
+    """
+
+    reward: jax.Array
+    done: jax.Array
+    goal: jax.Array
+    value: jax.Array
+    spoiled: jax.Array
+    last_value: jax.Array
+
+
+def make_update(
+    config: TrainConfig, env: Any, network: Any, learner: Learner, curriculum: Curriculum, filter_steps: int = 0
+) -> tuple[Callable[[jax.Array], TrainState], Callable[[TrainState], tuple[TrainState, dict[str, jax.Array]]]]:
+    """The two functions of a run, both to be compiled: ``init(key) -> state`` and ``update(state) -> (state, metrics)``.
+
+    Metrics are scalars. Steps are those of this update alone, so that no integer on the device grows without end.
+
+    Args:
+        config: as ``validate`` accepts it.
+        env: the environment.
+        network: the policy's network.
+        learner: how it learns.
+        curriculum: what proposes levels.
+        filter_steps: environment steps that are simulated to find one new level.
+    """
+    batch, params = config.environments, env.default_params
+
+    def init(key: jax.Array) -> TrainState:
+        network_key, curriculum_key, run_key = jax.random.split(key, 3)
+        curriculum_state = curriculum.init(curriculum_key)
+        # Placeholders: the first update starts every environment.
+        states = jax.eval_shape(lambda: fresh_states(*curriculum.propose(run_key, curriculum_state)[:1]))
+        players = Players(
+            state=jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), states),
+            reset=jnp.ones(batch, bool),
+            carry=network.initial_carry(batch),
+            episode_return=jnp.zeros(batch),
+            episode_length=jnp.zeros(batch, jnp.int32),
+        )
+        return TrainState(learner.init(network_key), curriculum_state, players, run_key, jnp.uint32(0))
+
+    def fresh_states(levels: Any) -> Any:
+        """Environment states (B, ...) at the start of each level."""
+        keys = jax.random.split(jax.random.key(0), batch)  # the start of a level draws no random numbers
+        return jax.vmap(env.reset_to_level, (0, 0, None))(keys, levels, params)[1]
+
+    def update(state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
+        propose_key, play_key = jax.random.split(jax.random.fold_in(state.key, state.update))
+        levels, plan = curriculum.propose(propose_key, state.curriculum)
+        fresh = fresh_states(levels)
+
+        def play(carry: tuple[Any, Players], key: jax.Array):
+            agent, players = carry
+            rollout_key, learn_key = jax.random.split(key)
+            before = players.carry
+            players, trajectory, last_value, episodes = rollout(
+                env, params, network, agent.params, rollout_key, players, fresh, config.rollout_steps
+            )
+            bad = spoiled(trajectory.nonfinite, trajectory.done)
+            learn = lambda agent: learner.learn(learn_key, agent, trajectory, last_value, before, ~bad)
+            agent, losses = _only_if(plan.learn, learn, agent)
+            seen = Seen(
+                trajectory.reward, trajectory.done, trajectory.goal, trajectory.value, bad, last_value
+            )
+            return (agent, players), (seen, episodes, losses)
+
+        players = restart(state.players, fresh, plan.restart | (state.update == 0))
+        (agent, players), (seen, episodes, losses) = jax.lax.scan(
+            play, (state.agent, players), jax.random.split(play_key, config.outer_steps)
+        )
+        curriculum_state, noted = curriculum.update(state.curriculum, levels, _as_rollout(seen, config), plan)
+        metrics = _metrics(jax.tree.map(lambda x: x.sum(0), episodes))
+        metrics |= {f"loss/{name}": value.mean() for name, value in losses.items()}
+        metrics |= {f"curriculum/{name}": value for name, value in noted.items()}
+        metrics |= {
+            "steps/learning": jnp.where(plan.learn, config.update_steps, 0),
+            "steps/scoring": jnp.where(plan.learn, 0, config.update_steps),
+            "steps/filter": (plan.slots < 0).sum(dtype=jnp.int32) * filter_steps,
+        }
+        return TrainState(agent, curriculum_state, players, state.key, state.update + 1), metrics
+
+    return init, update
+
+
+def _only_if(condition: jax.Array, change: Callable[[Any], tuple[Any, dict]], agent: Any) -> tuple[Any, dict]:
+    """``change(agent)`` where ``condition`` holds; otherwise the agent as it is, and NaN for every loss."""
+    _, losses = jax.eval_shape(change, agent)
+    nothing = lambda agent: (agent, {name: jnp.full(x.shape, jnp.nan, x.dtype) for name, x in losses.items()})
+    return jax.lax.cond(condition, change, nothing, agent)
+
+
+def _as_rollout(seen: Seen, config: TrainConfig) -> Rollout:
+    """All outer steps in a row, as the curriculum reads them.
+
+    The advantages are estimated anew over the whole length: only its very end is bootstrapped.
+    """
+    join = lambda x: x.reshape(-1, *x.shape[2:])
+    reward, done, goal, value, bad = map(join, seen[:5])
+    last_value = seen.last_value[-1]
+    advantage = generalised_advantages(reward, done, value, last_value, config.gamma, config.gae_lambda)
+    return Rollout(reward, done, goal, value, last_value, jnp.where(bad, 0.0, advantage))
+
+
+def _metrics(episodes: Episodes) -> dict[str, jax.Array]:
+    """Means over the episodes that ended; NaN where none did."""
+    mean = lambda total: total / jnp.where(episodes.finished > 0, episodes.finished, jnp.nan)
+    return {
+        "return": mean(episodes.total_return),
+        "solve_rate": mean(episodes.solved),
+        "episode_length": mean(episodes.total_length),
+        "episodes": episodes.finished,
+        "nonfinite_episodes": episodes.nonfinite,
+    }

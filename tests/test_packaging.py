@@ -1,0 +1,120 @@
+"""What holds the package together: its list of packages, its links, the direction of imports, its documentation."""
+
+import ast
+import configparser
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kinetix_ued.world import Frames, Level, WorldState
+
+ROOT = Path(__file__).resolve().parent.parent
+LINKED = ("benchmarks", "curricula", "generators")
+
+LAYERS = (
+    ("world",),
+    ("environment", "levels"),
+    ("generators",),
+    ("agents", "curricula"),
+    ("training",),
+    ("benchmarks",),
+    ("commands",),
+)
+"""Folders from the lowest up. A folder imports only what stands below it."""
+
+pytestmark = pytest.mark.skipif(not (ROOT / "setup.cfg").exists(), reason="the tests are run away from the repository")
+
+
+def packages_on_disk() -> dict[str, Path]:
+    """Every package of the repository by its name, links resolved."""
+    core = {p.parent for p in (ROOT / "kinetix_ued").rglob("*.py")} - {ROOT / "kinetix_ued" / name for name in LINKED}
+    core = {path for path in core if not any(part in LINKED for part in path.relative_to(ROOT).parts)}
+    found = {".".join(path.relative_to(ROOT).parts): path for path in core}
+    for name in LINKED:
+        for path in {p.parent for p in (ROOT / name).rglob("*.py")}:
+            found[".".join(("kinetix_ued", *path.relative_to(ROOT).parts))] = path
+    return found
+
+
+def sources() -> Iterator[tuple[str, Path]]:
+    """Every module of the package: its package's name and its file."""
+    for name, folder in packages_on_disk().items():
+        for path in sorted(folder.glob("*.py")):
+            yield name, path
+
+
+def imports(path: Path, package: str) -> Iterator[tuple[str, int]]:
+    """Full names of what a file imports, wherever in it, with the line."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*parts, *([node.module] if node.module else [])])
+            yield from ((f"{base}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def test_every_package_is_listed_and_mapped():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    listed = config["options"]["packages"].split()
+    assert sorted(listed) == sorted(packages_on_disk())
+    mapped = dict(re.split(r"\s*=\s*", line) for line in config["options"]["package_dir"].strip().splitlines())
+    assert mapped == {name: str(path.relative_to(ROOT)) for name, path in packages_on_disk().items() if path.parts[-1] in LINKED}
+
+
+@pytest.mark.parametrize("name", LINKED)
+def test_folders_at_the_top_are_linked_into_the_package(name):
+    link = ROOT / "kinetix_ued" / name
+    assert link.is_symlink() and link.resolve() == ROOT / name
+
+
+def test_folders_at_the_top_are_never_imported_by_their_bare_names():
+    files = [*sources(), *(("tests", path) for path in (ROOT / "tests").glob("*.py"))]
+    assert len(files) > 50
+    for package, path in files:
+        bare = [(name, line) for name, line in imports(path, package) if name.split(".")[0] in LINKED]
+        assert not bare, f"{path.relative_to(ROOT)} imports {bare}: say kinetix_ued.{bare[0][0]}"
+
+
+def test_imports_point_down():
+    height = {name: level for level, names in enumerate(LAYERS) for name in names}
+    upward = []
+    for package, path in sources():
+        own = package.split(".")[1] if "." in package else None
+        if own is None:  # the package's own modules are the roof
+            continue
+        assert own in height, f"{own} has no place in LAYERS"
+        for name, line in imports(path, package):
+            parts = name.split(".")
+            if parts[0] != "kinetix_ued" or len(parts) < 2 or parts[1] not in height or parts[1] == own:
+                continue
+            if height[parts[1]] >= height[own]:
+                upward.append(f"{path.relative_to(ROOT)}:{line} imports {name}")
+    assert not upward, "\n".join(upward)
+
+
+def test_inside_a_folder_imports_are_relative():
+    for package, path in sources():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if package != "kinetix_ued" and isinstance(node, ast.ImportFrom) and not node.level:
+                assert node.module != package and not (node.module or "").startswith(package + "."), (
+                    f"{path.relative_to(ROOT)}:{node.lineno} imports its own folder absolutely"
+                )
+
+
+@pytest.mark.parametrize("structure", (Level, WorldState, Frames))
+def test_docstrings_list_exactly_the_fields_in_order(structure):
+    attributes = structure.__doc__.split("Attributes:")[1]
+    documented = re.findall(r"^ {8}(\w+): ", attributes, flags=re.MULTILINE)
+    assert documented == list(structure.__dataclass_fields__)
+
+
+def test_files_speak_of_the_project_alone():
+    places = re.compile(r"/(work|root|home|tmp|opt|mnt)/\w|localhost|\bpypi\.|pythonhosted|\d+\.\d+\.\d+\.\d+:\d")
+    texts = [path for _, path in sources()] + [p for p in (ROOT / "tests").glob("*.py") if p != Path(__file__).resolve()]
+    texts += [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "setup.cfg", *(ROOT / ".ci").glob("*")]
+    found = [f"{path.relative_to(ROOT)}: {match[0]}" for path in texts if (match := places.search(path.read_text(encoding="utf-8")))]
+    assert not found, "\n".join(found)
