@@ -169,7 +169,9 @@ def _refuse(levels: Level, env: Any, attempts: int, batch: int | None) -> None:
     if not isinstance(env, KinetixEnv):
         raise ValueError("evaluate plays episodes to their end: give it a KinetixEnv, not a wrapper that restarts them")
     if levels.gravity.ndim != 2 or len(levels) == 0:
-        raise ValueError("evaluate takes a batch of at least one level; add an axis: jax.tree.map(lambda x: x[None], level)")
+        raise ValueError(
+            "evaluate takes a batch of at least one level; add an axis: jax.tree.map(lambda x: x[None], level)"
+        )
     if levels.size != env.size:
         theirs, ours = levels.size.name, env.size.name
         raise ValueError(f"the levels have size {theirs!r} and the environment {ours!r}: make it with size={theirs!r}")
@@ -182,7 +184,9 @@ def _hashable(policy: Any) -> Any:
     try:
         hash(policy)
     except TypeError:
-        raise ValueError(f"{type(policy).__name__} is neither a pytree of arrays nor hashable: register it as a pytree") from None
+        raise ValueError(
+            f"{type(policy).__name__} is neither a pytree of arrays nor hashable: register it as a pytree"
+        ) from None
     return policy
 
 

@@ -11,11 +11,13 @@ HELDOUT_SEED = 1_000_000_007
 """Seed of the held-out levels."""
 
 HELDOUT_STREAM = 0x48454C44
-"""Folded into the key of the seed ("HELD" in ASCII). Training splits its keys and never folds this number into the key of
-a seed, so that a run whose seed is ``HELDOUT_SEED`` draws other levels too."""
+"""Folded into the key of the seed ("HELD" in ASCII). Training splits its keys and never folds this number into the key
+of a seed, so that a run whose seed is ``HELDOUT_SEED`` draws other levels too."""
 
 
-def heldout_random(size: str | Size = "s", n: int = 256, *, seed: int = HELDOUT_SEED, filter_noop: bool = True) -> Level:
+def heldout_random(
+    size: str | Size = "s", n: int = 256, *, seed: int = HELDOUT_SEED, filter_noop: bool = True
+) -> Level:
     """The same n random levels for everyone.
 
     Levels that doing nothing solves within 64 steps are left out, as in the distribution that the reference trains on:

@@ -83,8 +83,8 @@ def is_pytree(policy: Any) -> bool:
 def kind_of(policy: Any) -> tuple[type, str]:
     """What tells programs of two policies apart.
 
-    Tree structures alone do not: those of two dataclasses with equal static fields compare equal in JAX (only their hashes
-    differ), so that ``jax.jit`` now and then ran one policy in the other's name.
+    Tree structures alone do not: in JAX those of two dataclasses with equal static fields compare equal (only their
+    hashes differ), and now and then ``jax.jit`` ran one policy in the other's name.
     """
     return type(policy), str(jax.tree.structure(policy))
 

@@ -23,7 +23,11 @@ SCHEMA = "kinetix-ued/evaluation"
 SCHEMA_VERSION = 1
 """Raised when a reader of the older JSON would misread the newer one; new fields do not raise it."""
 
-_COLUMNS = (("solved", "solve_rate", "{:.1%}"), ("return", "mean_return", "{:.3f}"), ("length", "mean_length", "{:.1f}"))
+_COLUMNS = (
+    ("solved", "solve_rate", "{:.1%}"),
+    ("return", "mean_return", "{:.3f}"),
+    ("length", "mean_length", "{:.1f}"),
+)
 
 
 def format_table(suite: Suite, evaluations: Mapping[str, Evaluation], *, rows: bool = True) -> str:
@@ -58,7 +62,9 @@ def format_table(suite: Suite, evaluations: Mapping[str, Evaluation], *, rows: b
         names = "  ".join(name.rjust(span) for name, span in zip(evaluations, spans))
         rendered.insert(0, " " * (widths[0] + 2) + names)
     broken = {name: int(e.nonfinite.sum()) for name, e in evaluations.items() if e.nonfinite.any()}
-    rendered += [f"{name}: {n} of {evaluations[name].solved.size} episodes went non-finite" for name, n in broken.items()]
+    rendered += [
+        f"{name}: {n} of {evaluations[name].solved.size} episodes went non-finite" for name, n in broken.items()
+    ]
     return "\n".join(rendered)
 
 
@@ -209,5 +215,7 @@ def _cells(evaluations: Mapping[str, Evaluation], members: np.ndarray) -> list[s
 
 
 def _line(cells: list[str], widths: list[int]) -> str:
-    first, *rest = (cell.ljust(width) if c == 0 else cell.rjust(width) for c, (cell, width) in enumerate(zip(cells, widths)))
+    first, *rest = (
+        cell.ljust(width) if c == 0 else cell.rjust(width) for c, (cell, width) in enumerate(zip(cells, widths))
+    )
     return "  ".join([first, *rest]).rstrip()

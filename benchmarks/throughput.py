@@ -1,8 +1,8 @@
 """How many steps a second: the physics alone, and the whole environment with what an agent sees of it.
 
-Both run as they do in training: a batch of scenes under ``jax.vmap``, many steps in one compiled scan. Actions are drawn
-beforehand, so that no random numbers are timed. Beside an installed kinetix-env the rounds alternate between the two
-sides, each round gives one ratio, and both sides play the same levels with the same actions.
+Both run as they do in training: a batch of scenes under ``jax.vmap``, many steps in one compiled scan. Actions are
+drawn beforehand, so that no random numbers are timed. Beside an installed kinetix-env the rounds alternate between the
+two sides, each round gives one ratio, and both sides play the same levels with the same actions.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from kinetix_ued.environment import AutoReplay, make, make_actions
@@ -97,9 +96,9 @@ def measure(
         say: is told what goes on.
 
     Returns:
-        A dict ready for JSON: for each of ``physics`` and ``environment`` the steps a second of every round, median, least
-        and most, and the seconds from start to the end of the first call beyond those of a later one, which is tracing
-        and compiling; with a reference also the ratio of every round.
+        A dict ready for JSON. For each of ``physics`` and ``environment``: the steps a second of every round, median,
+        least and most, and how many seconds the first call took beyond a later one, which is tracing and compiling.
+        With a reference also the ratio of every round.
 
     Raises:
         ValueError: where ``reference`` is asked for and cannot be imported.
@@ -192,7 +191,10 @@ def compare(what: str, outcome: dict[str, Any]) -> dict[str, Any]:
         if len(sides) > 1:
             own, other = (np.asarray(outcome[side]) for side in sides)
             apart = np.abs(own - other).max(axis=(1, 2))
-            compared["position_difference_m"] = {"median": float(np.median(apart)), "p90": float(np.quantile(apart, 0.9))}
+            compared["position_difference_m"] = {
+                "median": float(np.median(apart)),
+                "p90": float(np.quantile(apart, 0.9)),
+            }
         return compared
     named = ("reward", "episodes", "goals")
     return {side: {name: float(np.sum(x)) for name, x in zip(named, outcome[side][1])} for side in sides}
@@ -228,7 +230,8 @@ def format_measurement(measured: dict[str, Any]) -> str:
     """The table for the terminal."""
     s, m = measured["settings"], measured["machine"]
     lines = [
-        f"size {s['size']}, batch {s['batch']}, engine {s['engine']}, {s['steps']} steps a call, frame skip {s['frame_skip']}, "
+        f"size {s['size']}, batch {s['batch']}, engine {s['engine']}, {s['steps']} steps a call, "
+        f"frame skip {s['frame_skip']}, "
         f"{s['repeats']} rounds; {m['device']} ({m['backend']}), {m['cpu_cores']} CPU cores",
         f"{'':12}  {'':12}  {'steps/s':>12}  {'least':>12}  {'most':>12}  {'compiling':>10}",
     ]
@@ -247,5 +250,7 @@ def format_measurement(measured: dict[str, Any]) -> str:
                 f"{apart['p90']:.1e} m (90%)"
             )
         elif result["what"] == ENVIRONMENT:
-            lines += [f"{side}: {x['episodes']:.0f} episodes ended, {x['goals']:.0f} solved" for side, x in outcome.items()]
+            lines += [
+                f"{side}: {x['episodes']:.0f} episodes ended, {x['goals']:.0f} solved" for side, x in outcome.items()
+            ]
     return "\n".join(lines)

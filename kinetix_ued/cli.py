@@ -1,7 +1,7 @@
 """The command line: which commands there are, and what becomes of their errors.
 
-A command is a module in ``commands/`` with ``add_arguments(parser)`` and ``run(arguments) -> exit status``. Only the chosen
-one is imported, so that help and mistakes in the arguments do not wait for JAX.
+A command is a module in ``commands/`` with ``add_arguments(parser)`` and ``run(arguments) -> exit status``. Only the
+chosen one is imported, so that help and misspelt commands do not wait for JAX.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ def make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     named = next((argument for argument in arguments if not argument.startswith("-")), None)
     for name, (module, summary) in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".", allow_abbrev=False)
+        command = commands.add_parser(
+            name, help=summary, description=summary[0].upper() + summary[1:] + ".", allow_abbrev=False
+        )
         if name == named:
             implementation = importlib.import_module(f"{__package__}.commands.{module}")
             implementation.add_arguments(command)

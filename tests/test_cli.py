@@ -34,7 +34,10 @@ def refused(capsys, *arguments) -> str:
     return line
 
 
-@pytest.mark.parametrize("arguments", (["--help"], ["--version"], ["levels", "--help"], ["eval", "--help"], ["bench", "--help"], ["frobnicate"]))
+@pytest.mark.parametrize(
+    "arguments",
+    (["--help"], ["--version"], ["levels", "--help"], ["eval", "--help"], ["bench", "--help"], ["frobnicate"]),
+)
 def test_help_and_misspelt_commands_do_not_wait_for_jax(arguments):
     code = (
         "import sys; from kinetix_ued.cli import main\n"
@@ -122,7 +125,9 @@ def test_levels_are_sampled_once_and_checked(folder, capsys, tmp_path):
     assert main(["levels", "check", str(bad), str(files[0])]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("bad ") and "bad.json" in lines[0] and lines[1].startswith("ok ")
-    assert "holds no level files" in refused(capsys, "levels", "check", tmp_path / "..", tmp_path.joinpath("empty").mkdir() or tmp_path / "empty")
+    assert "holds no level files" in refused(
+        capsys, "levels", "check", tmp_path / "..", tmp_path.joinpath("empty").mkdir() or tmp_path / "empty"
+    )
 
 
 def test_levels_are_converted_there_and_back(folder, capsys, tmp_path):
@@ -213,7 +218,10 @@ def test_a_network_for_one_size_refuses_larger_levels_and_others_play_them(tmp_p
     from kinetix_ued.training.run import TrainedPolicy
     from kinetix_ued.world import size_of
 
-    for observation, network_name, any_size in (("entity", "permutation_invariant", True), ("symbolic_flat", "flat_mlp", False)):
+    for observation, network_name, any_size in (
+        ("entity", "permutation_invariant", True),
+        ("symbolic_flat", "flat_mlp", False),
+    ):
         config = preset("tiny", observation=observation, network=network_name)
         env = build_env(config)
         network = build_network(config, env)

@@ -38,7 +38,7 @@ def levels() -> Level:
 
 @jax.jit
 def one_by_one(levels: Level, actions: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Solved, return and length of an episode of each level under given actions (T, 6), without evaluate's machinery."""
+    """Solved, return and length of an episode of each level under given actions (T, 6), without evaluate."""
 
     def episode(level):
         def step(carry, action):
@@ -66,7 +66,7 @@ def same(evaluation: Evaluation, expected) -> None:
 
 
 class PushThenStop:
-    """Not a pytree; remembers how long its episode has been going on, and drives everything for the first steps of it."""
+    """Not a pytree; remembers how long its episode has lasted, and drives everything for the first steps of it."""
 
     def initial_carry(self, batch):
         return jnp.zeros(batch, jnp.int32)
@@ -99,7 +99,9 @@ def test_memory_starts_anew_with_every_episode(levels):
 
 
 def test_the_key_decides_random_actions(levels):
-    play = lambda seed: evaluate(RandomPolicy(ENV.actions), levels, env=ENV, key=jax.random.key(seed), attempts=3, batch=5)
+    play = lambda seed: evaluate(
+        RandomPolicy(ENV.actions), levels, env=ENV, key=jax.random.key(seed), attempts=3, batch=5
+    )
     first, again, other = play(0), play(0), play(1)
     np.testing.assert_array_equal(first.returns, again.returns)
     assert (first.returns != other.returns).any()

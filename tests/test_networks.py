@@ -225,13 +225,12 @@ def test_attention_is_flax_attention():
 def test_the_gate_is_a_gru_cell_with_the_body_as_its_state():
     old, new = jax.random.normal(jax.random.key(0), (2, 5, 8))
     params = random_like(jax.eval_shape(Gate().init, jax.random.key(1), old, new))["params"]
-    w_reset, w_update, w_candidate = np.split(np.array(params["new"]["kernel"], np.float64), 3, axis=1)
-    u_reset, u_update = np.split(np.array(params["old"]["kernel"], np.float64), 2, axis=1)
     x, y = np.array(old, np.float64), np.array(new, np.float64)
+    product = lambda z, name: z @ np.array(params[name]["kernel"], np.float64)
     sigmoid = lambda z: 1 / (1 + np.exp(-z))
-    reset = sigmoid(y @ w_reset + x @ u_reset)
-    update = sigmoid(y @ w_update + x @ u_update - np.array(params["bias"]))
-    candidate = np.tanh(y @ w_candidate + (reset * x) @ np.array(params["candidate"]["kernel"]))
+    reset = sigmoid(product(y, "reset_new") + product(x, "reset_old"))
+    update = sigmoid(product(y, "update_new") + product(x, "update_old") - np.array(params["bias"]))
+    candidate = np.tanh(product(y, "candidate_new") + product(reset * x, "candidate_old"))
     expected = (1 - update) * x + update * candidate
     np.testing.assert_allclose(Gate().apply({"params": params}, old, new), expected, rtol=1e-4, atol=1e-5)
 

@@ -62,7 +62,9 @@ def test_every_package_is_listed_and_mapped():
     listed = config["options"]["packages"].split()
     assert sorted(listed) == sorted(packages_on_disk())
     mapped = dict(re.split(r"\s*=\s*", line) for line in config["options"]["package_dir"].strip().splitlines())
-    assert mapped == {name: str(path.relative_to(ROOT)) for name, path in packages_on_disk().items() if path.parts[-1] in LINKED}
+    assert mapped == {
+        name: str(path.relative_to(ROOT)) for name, path in packages_on_disk().items() if path.parts[-1] in LINKED
+    }
 
 
 @pytest.mark.parametrize("name", LINKED)
@@ -114,7 +116,13 @@ def test_docstrings_list_exactly_the_fields_in_order(structure):
 
 def test_files_speak_of_the_project_alone():
     places = re.compile(r"/(work|root|home|tmp|opt|mnt)/\w|localhost|\bpypi\.|pythonhosted|\d+\.\d+\.\d+\.\d+:\d")
-    texts = [path for _, path in sources()] + [p for p in (ROOT / "tests").glob("*.py") if p != Path(__file__).resolve()]
+    texts = [path for _, path in sources()] + [
+        p for p in (ROOT / "tests").glob("*.py") if p != Path(__file__).resolve()
+    ]
     texts += [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "setup.cfg", *(ROOT / ".ci").glob("*")]
-    found = [f"{path.relative_to(ROOT)}: {match[0]}" for path in texts if (match := places.search(path.read_text(encoding="utf-8")))]
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in texts
+        if (match := places.search(path.read_text(encoding="utf-8")))
+    ]
     assert not found, "\n".join(found)

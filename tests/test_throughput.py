@@ -25,7 +25,14 @@ def test_both_speeds_are_measured_and_printed():
 
 
 def test_settings_that_cannot_be_measured_are_refused():
-    for wrong in ({"size": "xl"}, {"batch": 0}, {"steps": 0}, {"repeats": 0}, {"min_seconds": -1.0}, {"engine": "fast"}):
+    for wrong in (
+        {"size": "xl"},
+        {"batch": 0},
+        {"steps": 0},
+        {"repeats": 0},
+        {"min_seconds": -1.0},
+        {"engine": "fast"},
+    ):
         with pytest.raises(ValueError, match=str(next(iter(wrong)))):
             Settings(**wrong)
 

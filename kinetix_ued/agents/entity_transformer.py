@@ -111,14 +111,12 @@ class Gate(nn.Module):
 
     @nn.compact
     def __call__(self, old: jax.Array, new: jax.Array) -> jax.Array:
-        # Six square weights of the usual form, in three products; the initial scale depends on the input width alone.
-        width = old.shape[-1]
-        dense = lambda columns, name: Dense(columns * width, use_bias=False, dtype=self.dtype, name=name)
-        bias = self.param("bias", nn.initializers.zeros, (width,)).astype(new.dtype)
-        from_new, from_old = dense(3, "new")(new), dense(2, "old")(old)
-        reset = nn.sigmoid(from_new[..., :width] + from_old[..., :width])
-        update = nn.sigmoid(from_new[..., width : 2 * width] + from_old[..., width:] - bias)
-        candidate = nn.tanh(from_new[..., 2 * width :] + dense(1, "candidate")(reset * old))
+        # Six products of one width each. Fewer, wider ones were no faster on a CPU: slicing their result costs as much.
+        product = lambda x, name: Dense(x.shape[-1], use_bias=False, dtype=self.dtype, name=name)(x)
+        bias = self.param("bias", nn.initializers.zeros, old.shape[-1:]).astype(new.dtype)
+        reset = nn.sigmoid(product(new, "reset_new") + product(old, "reset_old"))
+        update = nn.sigmoid(product(new, "update_new") + product(old, "update_old") - bias)
+        candidate = nn.tanh(product(new, "candidate_new") + product(reset * old, "candidate_old"))
         return old + update * (candidate - old)
 
 

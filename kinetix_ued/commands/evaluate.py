@@ -44,7 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
     options = {"key": jax.random.key(arguments.seed), "attempts": arguments.attempts}
     options |= {"greedy": arguments.greedy, "batch": arguments.batch}
     titles = short_names(names)
-    scores = {titles[name]: play(titles[name], policy, suite, env, **options) for name, (policy, env) in policies.items()}
+    scores = {
+        titles[name]: play(titles[name], policy, suite, env, **options) for name, (policy, env) in policies.items()
+    }
     print(format_table(suite, scores))
     if arguments.json:
         about = {titles[name]: {"source": name} | about_run(runs.get(name)) for name in names}
@@ -81,13 +83,14 @@ def shared_environment(runs: dict[str, Any], engine: str | None) -> Any:
             here, there = getattr(base, setting), getattr(env, setting)
             if here != there:
                 raise ValueError(
-                    f"{first} was trained with {setting}={here} and {name} with {setting}={there}: evaluate them one at a time"
+                    f"{first} was trained with {setting}={here} and {name} with {setting}={there}: "
+                    "evaluate them one at a time"
                 )
     return dataclasses.replace(base, engine=get_engine(engine, base.physics).name) if engine else base
 
 
 def playing_size(suite: Any, sizes: dict[str, Any]) -> Any:
-    """The size of the runs where that holds the levels, the levels' own where no run asks for more, else one for all."""
+    """The smallest size that holds the levels and all runs': a run's own, if the levels fit into it."""
     from kinetix_ued.world import SIZES, Size
 
     wanted = [suite.levels.size, *sizes.values()]
@@ -119,7 +122,8 @@ def policy_of(name: str, run: Any, base: Any) -> tuple[Any, Any]:
         wanted = None
     if wanted != shapes(run.policy.params):
         raise ValueError(
-            f"these levels are played in size {env.size.name!r}, but {name} was trained on size {run.env.size.name!r} with "
+            f"these levels are played in size {env.size.name!r}, but {name} was trained on size {run.env.size.name!r} "
+            "with "
             f"observation {env.observation.name!r}, whose network plays no other: name smaller levels only, or a run "
             "with --observation entity"
         )

@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     convert = actions.add_parser("convert", help="write levels in another format")
     convert.add_argument("files", nargs="+", metavar="PATH", help="level files, and folders of them")
     convert.add_argument("--to", choices=FORMATS, default="native", help="format to write (%(default)s)")
-    convert.add_argument("--out", required=True, metavar="PATH", help="a .json file for one level, a folder for several")
+    convert.add_argument(
+        "--out", required=True, metavar="PATH", help="a .json file for one level, a folder for several"
+    )
     convert.add_argument("--size", choices=("s", "m", "l"), help="pad the levels to this size")
     convert.add_argument("--overwrite", action="store_true", help="replace files")
     convert.set_defaults(act=convert_files)

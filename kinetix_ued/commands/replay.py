@@ -13,11 +13,21 @@ from .common import positive, refuse_existing
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("level", metavar="LEVEL.json", help="level file")
-    add("--actions", required=True, metavar="FILE.npy", help="one action a step, an array of multi-discrete, discrete or continuous actions")
+    add(
+        "--actions",
+        required=True,
+        metavar="FILE.npy",
+        help="one action a step, an array of multi-discrete, discrete or continuous actions",
+    )
     add("--engine", choices=("auto", "warp", "jax"), default="auto", help="physics engine (%(default)s)")
     add("--physics", choices=("kinetix", "fixed"), default="kinetix", help="solver behaviour (%(default)s)")
     add("--frame-skip", type=positive, default=2, help="frames in a step (%(default)s)")
-    add("--dense-reward-scale", type=float, default=0.2, help="reward for each metre that green and blue come closer (%(default)s)")
+    add(
+        "--dense-reward-scale",
+        type=float,
+        default=0.2,
+        help="reward for each metre that green and blue come closer (%(default)s)",
+    )
     add("--max-steps", type=positive, default=256, help="steps after which an episode is cut off (%(default)s)")
     add("--observation", help="record what an agent would see, too")
     add("--out", metavar="FILE.npz", help="write the trajectory here")
@@ -75,7 +85,9 @@ def outcome(track: dict[str, Any], max_steps: int) -> str:
     total = track["reward"][: last + 1].sum()
     if track["goal"][last]:
         ending = "solved: green touched blue"
-    elif not all(np.isfinite(track[name][last]).all() for name in ("position", "rotation", "velocity", "angular_velocity")):
+    elif not all(
+        np.isfinite(track[name][last]).all() for name in ("position", "rotation", "velocity", "angular_velocity")
+    ):
         ending = "ended: its state is no longer finite"
     elif last + 1 < max_steps or track["reward"][last] < -0.5:
         ending = "lost: green touched red"

@@ -70,12 +70,15 @@ def evaluate_run(run: Any) -> None:
     }
     key, seed = jax.random.key(config.eval_seed), config.eval_seed
     scores = {
-        name: play(name, policy, suite, env, key=key, attempts=config.eval_attempts) for name, policy in policies.items()
+        name: play(name, policy, suite, env, key=key, attempts=config.eval_attempts)
+        for name, policy in policies.items()
     }
     run.counts["evaluation"] += sum(score.environment_steps for score in scores.values())
     print(f"\n{suite.source} levels, {config.eval_attempts} attempts each:")
     print(format_table(suite, scores, rows=False))
-    about = {"trained": {"source": str(run.path), "updates": run.updates, "steps": run.counts, "config": config.to_dict()}}
+    about = {
+        "trained": {"source": str(run.path), "updates": run.updates, "steps": run.counts, "config": config.to_dict()}
+    }
     report = as_json(suite, scores, env=env, seed=seed, greedy=False, sources=about)
     write_json(run.path / REPORT, report, overwrite=True)
     print(f"written to {run.path / REPORT}", file=sys.stderr)

@@ -68,7 +68,7 @@ def _contact_places(size: Size) -> np.ndarray:
 
 
 def _contacts(size: Size, contact_active: jax.Array) -> jax.Array:
-    """Pairs of bodies in contact (N, N): a gather with static indices, many times cheaper than a scatter."""
+    """Pairs of bodies in contact (N, N). A gather, not a scatter: a polygon pair's two points would write one place."""
     return jnp.append(contact_active, False)[_contact_places(size)].any(axis=0)
 
 
