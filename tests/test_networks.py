@@ -207,7 +207,8 @@ def test_every_part_of_an_entity_observation_is_read():
 
 
 def test_attention_is_flax_attention():
-    bodies, visible = jax.random.normal(jax.random.key(0), (3, 6, 16)), jnp.arange(3 * 4 * 36).reshape(3, 4, 6, 6) % 5 > 1
+    bodies = jax.random.normal(jax.random.key(0), (3, 6, 16))
+    visible = jnp.arange(3 * 4 * 36).reshape(3, 4, 6, 6) % 5 > 1
     ours = Attention(heads=8, width=16)
     params = random_like(jax.eval_shape(ours.init, jax.random.key(1), bodies, visible))["params"]
     kernels = jnp.split(params["query_key_value"]["kernel"], 3, axis=1)

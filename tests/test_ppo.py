@@ -107,9 +107,8 @@ def test_a_bandit_is_solved_and_its_value_known():
     assert jax.nn.softmax(distribution.logits)[0, 1] > 0.95
     np.testing.assert_allclose(value, [1.0], atol=0.05)
     assert state.step == 40 * 4 * 2
-    assert {"policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "grad_norm", "explained_variance"} <= (
-        set(metrics)
-    )
+    losses = {"total", "policy_loss", "value_loss", "entropy"}
+    assert set(metrics) == losses | {"approx_kl", "clip_fraction", "grad_norm", "explained_variance"}
     assert all(np.isfinite(x).all() for x in metrics.values())
     assert metrics["entropy"][-1] < 0.5 < metrics["entropy"][0]
 

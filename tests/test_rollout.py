@@ -78,15 +78,14 @@ def fresh_states(levels):
 
 
 def start_on(levels):
-    return Players(
-        fresh_states(levels), jnp.ones(B, bool), Counting().initial_carry(B), jnp.zeros(B), jnp.zeros(B, jnp.int32)
-    )
+    zeros = jnp.zeros(B, jnp.int32)
+    return Players(fresh_states(levels), jnp.ones(B, bool), Counting().initial_carry(B), jnp.zeros(B), zeros, zeros)
 
 
-def play(players, levels, steps):
+def play(players, levels, steps, repeat=True):
     key = jax.random.key(0)
-    play = jax.jit(lambda p, f: rollout(CourseEnv(), (), Counting(), 2.0, key, p, f, steps))
-    return play(players, fresh_states(levels))
+    play = jax.jit(lambda p, f, r: rollout(CourseEnv(), (), Counting(), 2.0, key, p, f, r, steps))
+    return play(players, fresh_states(levels), jnp.array(repeat))
 
 
 OLD, NEW = courses([2, 3, 9], [1, 2, 3]), courses([2, 3, 4], [10, 20, 30])
@@ -114,10 +113,19 @@ def test_an_environment_finishes_its_episode_and_then_starts_its_new_level_again
     assert int(episodes.total_length) == 2 + 2 + 2 + 3 + 3
 
 
-def test_two_short_rollouts_equal_a_long_one():
-    whole, trajectory, last_value, episodes = play(start_on(OLD), NEW, 12)
-    half, first, _, first_episodes = play(start_on(OLD), NEW, 5)
-    rest, second, second_value, second_episodes = play(half, NEW, 7)
+def test_without_repetition_an_environment_moves_on_through_the_proposed_levels():
+    players, trajectory, _, _ = play(start_on(OLD), NEW, 9, repeat=False)
+    worth = [[1, 1, 10, 10, 20, 20, 20, 30, 30], [2, 2, 2, 20, 20, 20, 30, 30, 30], [3] * 9]
+    np.testing.assert_array_equal(trajectory.observation[..., 0].T, worth)
+    np.testing.assert_array_equal(players.begun, [3, 2, 1])
+    np.testing.assert_array_equal(players.state.level.worth, [30, 30, 30])
+
+
+@pytest.mark.parametrize("repeat", [True, False])
+def test_two_short_rollouts_equal_a_long_one(repeat):
+    whole, trajectory, last_value, episodes = play(start_on(OLD), NEW, 12, repeat)
+    half, first, _, first_episodes = play(start_on(OLD), NEW, 5, repeat)
+    rest, second, second_value, second_episodes = play(half, NEW, 7, repeat)
     joined = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), first, second)
     jax.tree.map(np.testing.assert_array_equal, (joined, rest, second_value), (trajectory, whole, last_value))
     jax.tree.map(np.testing.assert_array_equal, jax.tree.map(jnp.add, first_episodes, second_episodes), episodes)

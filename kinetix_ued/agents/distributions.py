@@ -2,7 +2,7 @@
 
 ``actions`` in this package is any object with
 
-* ``heads``: the number of choices of every discrete head, as ``(3, 3, 3, 3, 2, 2)``; absent, None or empty if continuous,
+* ``heads``: the choices of every discrete head, as ``(3, 3, 3, 3, 2, 2)``; absent, None or empty if continuous,
 * ``shape``: of one action, as ``(6,)``; read only where there are no heads.
 
 The action types of ``kinetix_ued.environment.actions`` are such objects.
@@ -128,7 +128,7 @@ def outputs_of(actions: Any) -> int:
     """
     heads, shape = heads_of(actions), tuple(getattr(actions, "shape", ()))
     if not heads and len(shape) != 1:
-        raise ValueError(f"{actions!r} is no action type: it needs heads, as (3, 3, 2), or the shape of a vector, as (6,)")
+        raise ValueError(f"{actions!r} is no action type: it needs heads, as (3, 3, 2), or a vector's shape, as (6,)")
     return sum(heads) if heads else shape[0]
 
 

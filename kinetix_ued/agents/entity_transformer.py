@@ -18,7 +18,7 @@ RELATIONS = 4
 class EntityTransformer(nn.Module):
     """An entity observation becomes an embedding (..., width), the mean over active bodies and one scene token.
 
-    Any number of slots and any leading batch axes. Inactive slots have no influence, and neither has the order of slots.
+    Any number of slots, any leading batch axes. Inactive slots have no influence, and neither has the order of slots.
 
     Attributes:
         width: of a body's vector and of the embedding
@@ -60,7 +60,7 @@ class EntityTransformer(nn.Module):
         active = _pad_front(jnp.concatenate([observation.polygon_mask, observation.circle_mask], axis=-1), axes=1)
         visible = _pad_front(observation.attention_mask, axes=2)
         visible = visible & active[..., None, :, None] & active[..., None, None, :]
-        # Which body each joint's row looks from and to, and which one holds each thruster: one-hot, all zero if inactive.
+        # Where each joint's row looks from and to, and which body holds each thruster: one-hot, all zero if inactive.
         joint_ends = self._one_hot(observation.joint_indexes, observation.joint_mask[..., None], bodies)
         thruster_body = self._one_hot(observation.thruster_indexes, observation.thruster_mask, bodies)
 

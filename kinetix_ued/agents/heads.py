@@ -16,8 +16,8 @@ from .layers import Dense
 class ActorCritic(nn.Module):
     """An embedding (..., E) becomes a distribution over actions and a value (...), both float32.
 
-    Orthogonal weights: sqrt(2) in the towers, 0.01 for the actions, so that the first policy is nearly uniform, and 1 for
-    the value. Continuous actions have one learnt log standard deviation each, 0 at first, the same in every state.
+    Orthogonal weights: sqrt(2) in the towers, 0.01 for the actions, so that the first policy is nearly uniform, and 1
+    for the value. Continuous actions have one learnt log standard deviation each, 0 at first, the same in every state.
 
     Attributes:
         actions: see ``distributions``

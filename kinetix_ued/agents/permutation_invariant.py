@@ -18,8 +18,8 @@ class PermutationInvariantMLP(nn.Module):
     """A set of entities becomes an embedding (..., width); which slot holds which entity does not matter.
 
     Takes an entity observation, or padded rows (..., rows, F) whose features already tell the kinds apart. In an entity
-    observation each kind has its own encoder, and an inactive slot adds nothing at all, so a scene in a larger size has the
-    same embedding. (The reference adds the layer's biases for inactive slots too; at the start they are zero.)
+    observation each kind has its own encoder, and an inactive slot adds nothing at all, so a scene in a larger size has
+    the same embedding. (The reference adds the layer's biases for inactive slots too; at the start they are zero.)
 
     Attributes:
         width: of the embedding

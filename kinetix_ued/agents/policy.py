@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 import flax.linen as nn
@@ -67,7 +68,7 @@ class Policy:
         return self.network.memory is not None
 
     def init(self, key: jax.Array, observation: Any) -> Params:
-        """Random parameters; ``observation``, of one scene, gives shapes and dtypes (``jax.ShapeDtypeStruct`` will do)."""
+        """Random parameters; ``observation``, of one scene, gives shapes and dtypes: ``jax.ShapeDtypeStruct`` will do."""
         observations = jax.tree.map(lambda x: jnp.zeros((1, 1, *x.shape), x.dtype), observation)
         return self.network.init(key, self.initial_carry(1), observations, jnp.zeros((1, 1), bool))["params"]
 
@@ -137,8 +138,8 @@ def make_policy(
     name = getattr(observation, "name", observation)
     if name not in readable:
         fitting = [other for other, (_, names) in NETWORKS.items() if name in names]
-        remedy = f"use network {' or '.join(map(repr, fitting))}" if fitting else "no network reads it"
-        raise ValueError(f"network {network!r} reads observation {' or '.join(map(repr, readable))}, not {name!r}: {remedy}")
+        remedy = f"use network {_either(fitting)}" if fitting else "no network reads it"
+        raise ValueError(f"network {network!r} reads observation {_either(readable)}, not {name!r}: {remedy}")
     options = [field.name for field in dataclasses.fields(encoder) if field.name not in ("parent", "name", "dtype")]
     for option in network_options:
         if option not in options:
@@ -151,3 +152,7 @@ def make_policy(
             memory=GatedRecurrentUnit(recurrent_size, dtype) if recurrent else None,
         )
     )
+
+
+def _either(names: Iterable[str]) -> str:
+    return " or ".join(map(repr, names))

@@ -124,8 +124,8 @@ def ppo_update(
 
     A feed-forward policy learns from shuffled transitions, a recurrent one from whole environments.
 
-    Metrics: total (the loss), policy_loss, value_loss, entropy, approx_kl, clip_fraction, grad_norm (before clipping), and
-    explained_variance: the share of the returns' variance that the old values explain.
+    Metrics: total (the loss), policy_loss, value_loss, entropy, approx_kl, clip_fraction, grad_norm (before clipping),
+    and explained_variance: the share of the returns' variance that the old values explain.
 
     Raises:
         ValueError: for minibatches that do not divide the transitions (the environments, where recurrent).

@@ -123,9 +123,8 @@ def policy_of(name: str, run: Any, base: Any) -> tuple[Any, Any]:
     if wanted != shapes(run.policy.params):
         raise ValueError(
             f"these levels are played in size {env.size.name!r}, but {name} was trained on size {run.env.size.name!r} "
-            "with "
-            f"observation {env.observation.name!r}, whose network plays no other: name smaller levels only, or a run "
-            "with --observation entity"
+            f"with observation {env.observation.name!r}, whose network plays no other: name smaller levels only, "
+            "or a run with --observation entity"
         )
     return run.policy, env
 

@@ -21,6 +21,7 @@ class Players(NamedTuple):
         carry: the agents' memory (B, ...), from before ``reset`` is heeded
         episode_return: sum of the rewards since the episode began (B)
         episode_length: steps since the episode began (B) int32
+        begun: episodes begun since the levels were proposed, those of a restart not counted (B) int32
     """
 
     state: Any
@@ -28,6 +29,7 @@ class Players(NamedTuple):
     carry: Any
     episode_return: jax.Array
     episode_length: jax.Array
+    begun: jax.Array
 
 
 class Trajectory(NamedTuple):
@@ -77,19 +79,30 @@ class Episodes(NamedTuple):
 def restart(players: Players, fresh: Any, where: jax.Array) -> Players:
     """The players with the ``fresh`` environment states (B, ...) wherever ``where`` (B) or () holds."""
     where = jnp.broadcast_to(where, players.reset.shape)
-    return Players(
+    return players._replace(
         state=_select(where, fresh, players.state),
         reset=players.reset | where,
-        carry=players.carry,
         episode_return=jnp.where(where, 0.0, players.episode_return),
         episode_length=jnp.where(where, 0, players.episode_length),
     )
 
 
 def rollout(
-    env: Any, env_params: Any, policy: Any, params: Any, key: jax.Array, players: Players, fresh: Any, steps: int
+    env: Any,
+    env_params: Any,
+    policy: Any,
+    params: Any,
+    key: jax.Array,
+    players: Players,
+    fresh: Any,
+    repeat: jax.Array,
+    steps: int,
 ) -> tuple[Players, Trajectory, jax.Array, Episodes]:
-    """Play ``steps`` steps; an environment whose episode ends goes on from its ``fresh`` state (B, ...).
+    """Play ``steps`` steps in B environments, whose levels' first states are ``fresh`` (B, ...).
+
+    With ``repeat`` () bool an environment whose episode ends starts its own level again. Without it, it starts its own
+    level the first time, and then those of the environments after it, one after the other: otherwise levels that end
+    at once would be played over and over until the next proposal, and fill the data.
 
     Returns:
         the players afterwards, the trajectory (T, B), the value of what comes next (B) and the episodes that ended.
@@ -113,7 +126,10 @@ def rollout(
             carry=carry,
             episode_return=players.episode_return + reward,
             episode_length=players.episode_length + 1,
+            begun=players.begun + done,
         )
+        own = jnp.arange(done.shape[0])
+        following = jnp.where(repeat, own, (own + players.begun) % done.shape[0])
         goal = info["goal"] & ~info["nonfinite"]
         trajectory = Trajectory(
             observation=observation,
@@ -134,7 +150,7 @@ def rollout(
             total_return=jnp.sum(jnp.where(done, moved.episode_return, 0.0)),
             total_length=jnp.sum(jnp.where(done, moved.episode_length, 0), dtype=jnp.int32),
         )
-        return restart(moved, fresh, done), (trajectory, episodes)
+        return restart(moved, jax.tree.map(lambda x: x[following], fresh), done), (trajectory, episodes)
 
     players, (trajectory, episodes) = jax.lax.scan(step, players, jax.random.split(key, steps))
     _, _, last_value = policy.apply(params, players.carry, observe(players.state), players.reset)

@@ -92,6 +92,7 @@ def make_update(
             carry=network.initial_carry(batch),
             episode_return=jnp.zeros(batch),
             episode_length=jnp.zeros(batch, jnp.int32),
+            begun=jnp.zeros(batch, jnp.int32),
         )
         return TrainState(learner.init(network_key), curriculum_state, players, run_key, jnp.uint32(0))
 
@@ -110,7 +111,7 @@ def make_update(
             rollout_key, learn_key = jax.random.split(key)
             before = players.carry
             players, trajectory, last_value, episodes = rollout(
-                env, params, network, agent.params, rollout_key, players, fresh, config.rollout_steps
+                env, params, network, agent.params, rollout_key, players, fresh, plan.restart, config.rollout_steps
             )
             bad = spoiled(trajectory.nonfinite, trajectory.done)
             learn = lambda agent: learner.learn(learn_key, agent, trajectory, last_value, before, ~bad)
@@ -120,7 +121,8 @@ def make_update(
             )
             return (agent, players), (seen, episodes, losses)
 
-        players = restart(state.players, fresh, plan.restart | (state.update == 0))
+        players = state.players._replace(begun=jnp.zeros_like(state.players.begun))
+        players = restart(players, fresh, plan.restart | (state.update == 0))
         (agent, players), (seen, episodes, losses) = jax.lax.scan(
             play, (state.agent, players), jax.random.split(play_key, config.outer_steps)
         )
