@@ -68,7 +68,7 @@ class Policy:
         return self.network.memory is not None
 
     def init(self, key: jax.Array, observation: Any) -> Params:
-        """Random parameters; ``observation``, of one scene, gives shapes and dtypes: ``jax.ShapeDtypeStruct`` will do."""
+        """Random parameters; ``observation``, of one scene, gives shapes and dtypes (``jax.ShapeDtypeStruct`` too)."""
         observations = jax.tree.map(lambda x: jnp.zeros((1, 1, *x.shape), x.dtype), observation)
         return self.network.init(key, self.initial_carry(1), observations, jnp.zeros((1, 1), bool))["params"]
 
