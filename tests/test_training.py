@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import signal
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -12,10 +13,10 @@ import pytest
 
 from kinetix_ued.curricula import Curriculum, Plan
 from kinetix_ued.generators import sample_levels
-from kinetix_ued.training import PRESETS, Run, TrainConfig, field_docs, preset, resume, train, validate
+from kinetix_ued.training import PRESETS, Run, TrainConfig, TrainedPolicy, field_docs, preset, resume, train, validate
 from kinetix_ued.training import build
 from kinetix_ued.training.config import NEUTRAL_FIELDS, decisive
-from kinetix_ued.training.metrics import JsonLines, finite, read_metrics
+from kinetix_ued.training.metrics import JsonLines, ProgressBar, TensorBoard, finite, read_metrics
 from kinetix_ued.training.update import make_update
 
 # Configuration
@@ -59,6 +60,7 @@ def test_kinetix_presets_are_the_published_hyperparameters():
         ({"minibatches": 256}, "256 minibatches do not divide 128 .*use minibatches=128"),
         ({"minibatches": 16, "recurrent": True}, "do not divide 8 environments.*use minibatches=8"),
         ({"steps": 255}, "steps=255 is less than one update .*use steps=256"),
+        ({"steps": 2**45}, "more than the optimiser can count"),
         ({"buffer_size": 7}, "buffer_size=7 cannot hold .*use buffer_size=8"),
         ({"max_steps": 33}, "shorter than an episode .*use outer_steps=3"),
         ({"curriculum": "plrr"}, "unknown curriculum 'plrr': use one of dr, plr, robust-plr"),
@@ -119,6 +121,25 @@ def test_lines_after_the_checkpoint_and_a_cut_off_line_are_dropped(tmp_path):
     lines.close()
     assert [line["update"] for line in read_metrics(path)] == [1, 2, 3, 4]
     assert read_metrics(path)[-1]["loss"] == 0.25
+
+
+def test_tensorboard_files_are_written_where_it_is_installed(tmp_path):
+    pytest.importorskip("tensorboardX")
+    board = TensorBoard()
+    for update in (1, 2):
+        board(SimpleNamespace(path=tmp_path), {"update": update, "solve_rate": 0.5, "loss/total": None})
+    board.close()
+    (events,) = (tmp_path / "tensorboard").iterdir()
+    assert b"solve_rate" in events.read_bytes() and b"loss" not in events.read_bytes()
+
+
+def test_the_bar_shows_solve_rate_and_speed(capsys):
+    bar = ProgressBar(total=1000, done=100)
+    bar(None, {"solve_rate": None, "steps_per_second": 10.0, "steps/learning": 400})
+    bar(None, {"solve_rate": 0.25, "steps_per_second": 2345.6, "steps/learning": 1024})
+    bar.close()
+    text = capsys.readouterr().err
+    assert "1.00k/1.00k" in text and "solved 25.0%, 2346 steps/s" in text
 
 
 def test_finite_leaves_numbers_and_takes_the_rest():
@@ -264,7 +285,8 @@ class Exploding:
     def step(self, key, state, action, params):
         observation, state, reward, _, info = self.env.step(key, state, action, params)
         broken = state.time >= 4
-        state = state.replace(world=jax.tree.map(lambda x: jnp.where(broken, x * jnp.nan, x).astype(x.dtype), state.world))
+        world = jax.tree.map(lambda x: jnp.where(broken, x * jnp.nan, x).astype(x.dtype), state.world)
+        state = state.replace(world=world)
         return observation, state, jnp.where(broken, jnp.nan, reward), broken, info | {"nonfinite": broken}
 
 
@@ -278,6 +300,9 @@ def test_episodes_that_go_non_finite_are_counted_and_never_reach_the_optimiser()
     curriculum = alternating(learn_first=True)._replace(update=update)
     init, update = make_update(TINY, env, network, build.build_learner(TINY, env, network), curriculum)
     before = jax.jit(init)(jax.random.key(0))
+    example = env.observation_space()
+    run = Run(None, TINY, env, TrainedPolicy(network, None, example))
+    assert same(run.initial_policy().params, before.agent.params)
     after, metrics = jax.jit(update)(before)
     episodes = TINY.update_steps // 4
     assert int(metrics["nonfinite_episodes"]) == int(metrics["episodes"]) == episodes

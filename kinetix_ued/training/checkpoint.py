@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,7 +80,9 @@ def save(folder: Path, tree: Any, *, update: int, config: dict[str, Any], host: 
     return final
 
 
-def load_latest(folder: Path, example: Any, *, config: dict[str, Any] | None = None, part: str = "") -> Checkpoint | None:
+def load_latest(
+    folder: Path, example: Any, *, config: dict[str, Any] | None = None, part: str = ""
+) -> Checkpoint | None:
     """The newest whole checkpoint in ``folder``, or None; damaged ones are passed over.
 
     Args:
@@ -112,8 +113,10 @@ def refuse_other_config(saved: dict[str, Any], wanted: dict[str, Any], path: Pat
     missing = "(absent)"
     names = [name for name in {**saved, **wanted} if saved.get(name, missing) != wanted.get(name, missing)]
     if names:
-        differences = "; ".join(f"{n} is {saved.get(n, missing)!r} there, {wanted.get(n, missing)!r} here" for n in names)
-        raise CheckpointError(f"{path} belongs to another configuration: {differences}. Use the same, or another folder")
+        compared = (f"{n} is {saved.get(n, missing)!r} there, {wanted.get(n, missing)!r} here" for n in names)
+        raise CheckpointError(
+            f"{path} belongs to another configuration: {'; '.join(compared)}. Use the same, or another folder"
+        )
 
 
 def _describe(path: tuple, leaf: Any) -> tuple[dict[str, Any], np.ndarray]:
@@ -122,8 +125,13 @@ def _describe(path: tuple, leaf: Any) -> tuple[dict[str, Any], np.ndarray]:
     array = np.asarray(jax.random.key_data(leaf) if key else leaf)
     # Types that NumPy does not know by itself (bfloat16 and the like) are stored as their bytes.
     stored = array if array.dtype.isbuiltin == 1 else array[..., None].view(np.uint8)
-    description = {"path": jax.tree_util.keystr(path), "shape": list(array.shape), "dtype": str(array.dtype), "key": key}
-    description["sha256"] = hashlib.sha256(np.ascontiguousarray(stored).tobytes()).hexdigest()
+    description = {
+        "path": jax.tree_util.keystr(path),
+        "shape": list(array.shape),
+        "dtype": str(array.dtype),
+        "key": key,
+        "sha256": hashlib.sha256(stored.tobytes()).hexdigest(),
+    }
     return description, stored
 
 

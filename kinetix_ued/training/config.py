@@ -29,7 +29,7 @@ class TrainConfig:
 
     size: str = "s"
     """Size of the levels: s, m or l."""
-    observation: str = "entity"
+    observation: str = "symbolic_flat"
     """What the agent sees: entity, symbolic_flat, symbolic_flat_padded or blind."""
     actions: str = "multi_discrete"
     """What the agent does: multi_discrete, discrete or continuous."""
@@ -44,20 +44,20 @@ class TrainConfig:
     max_steps: int = 256
     """Environment steps after which an episode is cut off."""
 
-    network: str = "permutation_invariant"
+    network: str = "flat_mlp"
     """Encoder of the agent: entity_transformer or permutation_invariant (entities), or flat_mlp (flat observations)."""
-    network_width: int = 0
+    network_width: int = 256
     """Width of the encoder; 0: the network's own."""
     head_width: int = 128
     """Width of the layers of actor and critic."""
-    head_depth: int = 5
+    head_depth: int = 2
     """Layers of actor and critic each."""
     recurrent: bool = False
     """Put a GRU between encoder and heads; minibatches then hold whole environments."""
     recurrent_size: int = 256
     """Width of the GRU."""
 
-    curriculum: str = "robust-plr"
+    curriculum: str = "dr"
     """Which levels to play: dr, plr or robust-plr."""
     buffer_size: int = 4000
     """Levels that the buffer holds (plr, robust-plr)."""
@@ -75,23 +75,23 @@ class TrainConfig:
     """Probability that an update replays levels instead of trying new ones (plr, robust-plr)."""
     minimum_fill: float = 0.5
     """Share of the buffer that must be full before levels are replayed (plr, robust-plr)."""
-    filter_noop: bool = False
+    filter_noop: bool = True
     """Drop generated levels that are solved by doing nothing."""
 
-    environments: int = 128
+    environments: int = 1024
     """Environments that run side by side."""
     rollout_steps: int = 64
     """Steps that each environment takes between two PPO updates."""
-    outer_steps: int = 4
+    outer_steps: int = 1
     """PPO updates for which the levels of one proposal are played."""
-    steps: int = 2_000_000
+    steps: int = 7_500_000
     """Environment steps to learn from; steps played for scores alone come on top and are counted apart."""
 
     epochs: int = 4
     """Passes over each rollout in a PPO update."""
-    minibatches: int = 4
+    minibatches: int = 16
     """Minibatches of each pass."""
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     """Adam's learning rate, at the start if it is annealed."""
     anneal: bool = True
     """Let the learning rate fall linearly to zero over the run."""
@@ -108,7 +108,7 @@ class TrainConfig:
     max_grad_norm: float = 1.0
     """Gradients with a larger norm are scaled down to it."""
 
-    checkpoint_every: int = 50
+    checkpoint_every: int = 25
     """Updates between two checkpoints; the last update is always saved."""
     keep_checkpoints: int = 2
     """Checkpoints that are kept."""
@@ -118,7 +118,7 @@ class TrainConfig:
     """Write TensorBoard files too."""
     eval_levels: int = 256
     """Held-out random levels for the evaluation at the end; 0: none."""
-    eval_attempts: int = 4
+    eval_attempts: int = 10
     """Attempts at each of them."""
     eval_seed: int = 1_000_000_007
     """Seed of the held-out levels, the same for every run."""
@@ -268,6 +268,11 @@ def _check_batches(config: TrainConfig) -> None:
         raise ValueError(
             f"steps={c.steps} is less than one update ({c.environments} environments x {c.rollout_steps} steps x "
             f"{c.outer_steps} outer steps): use steps={c.update_steps} or more, or fewer environments"
+        )
+    if c.gradient_steps >= 2**31:
+        raise ValueError(
+            f"steps={c.steps} makes {c.gradient_steps} optimiser steps, more than the optimiser can count (2**31): "
+            "use fewer steps, epochs or minibatches"
         )
     if c.curriculum in ("dr", CUSTOM):
         return

@@ -75,7 +75,13 @@ class ProgressBar:
     def __init__(self, total: int, done: int = 0):
         rarely = 0.2 if sys.stderr.isatty() else 30.0  # a log file needs no animation
         self._bar = tqdm(
-            desc="compiling", total=total, initial=done, unit="step", unit_scale=True, mininterval=rarely, file=sys.stderr
+            desc="compiling",
+            total=total,
+            initial=done,
+            unit="step",
+            unit_scale=True,
+            mininterval=rarely,
+            file=sys.stderr,
         )
 
     def __call__(self, run: Run, metrics: Metrics) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from pathlib import Path
@@ -15,6 +14,7 @@ from . import checkpoint
 from .build import build_env, build_learner, build_network
 from .config import TrainConfig
 from .metrics import Metrics, read_metrics
+from .update import first_keys
 
 CONFIG, METRICS, CHECKPOINTS = "config.json", "metrics.jsonl", "checkpoints"
 
@@ -88,6 +88,12 @@ class Run:
         """Numbers of every update so far, oldest first."""
         return read_metrics(self.path / METRICS)
 
+    def initial_policy(self) -> TrainedPolicy:
+        """What the run began with: the same network with its first parameters."""
+        key = first_keys(jax.random.key(self.config.seed))[0]
+        agent = jax.jit(build_learner(self.config, self.env, self.policy.network).init)(key)
+        return TrainedPolicy(self.policy.network, agent.params, self.env.observation_space())
+
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Run:
         """The run in folder ``path`` with the policy of its last whole checkpoint.
@@ -115,8 +121,9 @@ class Run:
 STEP_KINDS = ("learning", "scoring", "filter", "evaluation")
 """What environment steps are taken for, counted apart.
 
-``learning``: PPO learned from them; ``scoring``: played without gradients, for the curriculum's scores alone; ``filter``:
-simulated to filter generated levels; ``evaluation``: played by an evaluation, which adds them to ``Run.counts`` itself.
+``learning``: the agent learned from them; ``scoring``: played without gradients, for the curriculum's scores alone;
+``filter``: simulated to filter generated levels; ``evaluation``: played by an evaluation, which adds them to
+``Run.counts`` itself.
 """
 
 PARAMS = ".agent.params"

@@ -1,4 +1,4 @@
-"""One update, as one compiled function: the curriculum proposes, the agent plays and learns, the curriculum takes note."""
+"""One update, as one compiled function: the curriculum proposes, the agent plays and learns, the curriculum notes."""
 
 from __future__ import annotations
 
@@ -64,10 +64,15 @@ class Seen(NamedTuple):
     last_value: jax.Array
 
 
+def first_keys(key: jax.Array) -> jax.Array:
+    """The keys that a run's own key is split into: of the network, of the curriculum, and of everything afterwards."""
+    return jax.random.split(key, 3)
+
+
 def make_update(
     config: TrainConfig, env: Any, network: Any, learner: Learner, curriculum: Curriculum, filter_steps: int = 0
 ) -> tuple[Callable[[jax.Array], TrainState], Callable[[TrainState], tuple[TrainState, dict[str, jax.Array]]]]:
-    """The two functions of a run, both to be compiled: ``init(key) -> state`` and ``update(state) -> (state, metrics)``.
+    """The two functions of a run, for jax.jit: ``init(key) -> state`` and ``update(state) -> (state, metrics)``.
 
     Metrics are scalars. Steps are those of this update alone, so that no integer on the device grows without end.
 
@@ -82,7 +87,7 @@ def make_update(
     batch, params = config.environments, env.default_params
 
     def init(key: jax.Array) -> TrainState:
-        network_key, curriculum_key, run_key = jax.random.split(key, 3)
+        network_key, curriculum_key, run_key = first_keys(key)
         curriculum_state = curriculum.init(curriculum_key)
         # Placeholders: the first update starts every environment.
         states = jax.eval_shape(lambda: fresh_states(*curriculum.propose(run_key, curriculum_state)[:1]))
@@ -116,9 +121,7 @@ def make_update(
             bad = spoiled(trajectory.nonfinite, trajectory.done)
             learn = lambda agent: learner.learn(learn_key, agent, trajectory, last_value, before, ~bad)
             agent, losses = _only_if(plan.learn, learn, agent)
-            seen = Seen(
-                trajectory.reward, trajectory.done, trajectory.goal, trajectory.value, bad, last_value
-            )
+            seen = Seen(trajectory.reward, trajectory.done, trajectory.goal, trajectory.value, bad, last_value)
             return (agent, players), (seen, episodes, losses)
 
         players = state.players._replace(begun=jnp.zeros_like(state.players.begun))
