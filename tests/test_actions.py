@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kinetix_ued.environment import ACTIONS, make_actions
-from kinetix_ued.environment.actions import actuate
+from kinetix_ued.environment.actions import actuate, driven_channels
 from kinetix_ued.world import SIZES, empty_level
 
 
@@ -107,3 +107,34 @@ def test_good_actions_are_cast():
 def test_unknown_actions_are_refused():
     with pytest.raises(ValueError, match="unknown actions 'hybrid'.*continuous, multi_discrete, discrete"):
         make_actions("hybrid")
+
+
+def test_driven_channels_are_those_that_something_listens_to():
+    level = empty_level("m")
+    assert not driven_channels(level).any()
+    level = level.replace(
+        joint_active=jnp.array([True, True]),
+        motor_on=jnp.array([True, True]),
+        motor_binding=jnp.array([2, 1]),
+        joint_fixed=jnp.array([False, True]),  # a fixed joint has no motor
+        thruster_active=jnp.array([False, True]),
+        thruster_binding=jnp.array([0, 1]),
+    )
+    np.testing.assert_array_equal(driven_channels(level), [False, False, True, False, False, True])
+    np.testing.assert_array_equal(driven_channels(level.replace(motor_auto=jnp.array([True, False])))[:4], False)
+
+
+def test_idle_channels_change_nothing():
+    level = empty_level("l").replace(motor_binding=jnp.array([3] * 6), thruster_binding=jnp.array([1, 1]))
+    level = level.replace(
+        joint_active=jnp.arange(6) < 1, motor_on=jnp.ones(6, bool), thruster_active=jnp.array([True, False])
+    )
+    driven = driven_channels(level)
+    kind = make_actions("multi_discrete")
+    for seed in range(8):
+        a, b = (kind.sample(jax.random.key(s)) for s in (seed, seed + 100))
+        b = jnp.where(driven, a, b)
+        motor_a, thruster_a = actuate(level, kind.controls(a))
+        motor_b, thruster_b = actuate(level, kind.controls(b))
+        np.testing.assert_array_equal(motor_a[level.joint_active], motor_b[level.joint_active])
+        np.testing.assert_array_equal(thruster_a[level.thruster_active], thruster_b[level.thruster_active])

@@ -84,3 +84,18 @@ def test_actions_decide_the_distribution():
     assert outputs_of(SimpleNamespace(heads=(), shape=(6,))) == 6
     with pytest.raises(ValueError, match="needs heads, as"):
         outputs_of(SimpleNamespace(heads=(), shape=()))
+
+
+def test_parts_left_out_count_for_nothing():
+    logits = jax.random.normal(jax.random.key(3), (4, sum(HEADS)))
+    actions = jnp.array([[2, 1, 3], [0, 0, 0], [1, 1, 1], [2, 0, 2]])
+    whole = MultiCategorical(logits, HEADS)
+    parts = jnp.array([[True, True, True], [False, False, False], [True, False, True], [False, True, False]])
+    heads = [Categorical(part) for part in jnp.split(logits, np.cumsum(HEADS)[:-1], axis=-1)]
+    log_probs = jnp.stack([head.log_prob(actions[:, i]) for i, head in enumerate(heads)], -1)
+    entropies = jnp.stack([head.entropy() for head in heads], -1)
+    np.testing.assert_allclose(whole.log_prob(actions, parts), (log_probs * parts).sum(-1), rtol=1e-5)
+    np.testing.assert_allclose(whole.entropy(parts), (entropies * parts).sum(-1), rtol=1e-5)
+    np.testing.assert_allclose(whole.log_prob(actions, parts)[0], whole.log_prob(actions)[0], rtol=1e-6)
+    gaussian = DiagonalGaussian(jnp.zeros((4, 3)), jnp.zeros((4, 3)))
+    assert gaussian.log_prob(jnp.ones((4, 3)), parts)[1] == 0

@@ -54,7 +54,7 @@ class Sure:
     def sample(self, key):
         return self.action
 
-    def log_prob(self, action):
+    def log_prob(self, action, parts=None):
         return jnp.where(action == self.action, 0.0, -1.0)
 
 

@@ -37,11 +37,11 @@ class Categorical:
         """The most likely action (...)."""
         return jnp.argmax(self.logits, axis=-1).astype(jnp.int32)
 
-    def log_prob(self, action: jax.Array) -> jax.Array:
-        """Log probability of an action (...)."""
+    def log_prob(self, action: jax.Array, parts: jax.Array | None = None) -> jax.Array:
+        """Log probability of an action (...). A single choice has no ``parts`` to leave out."""
         return _log_prob(jax.nn.log_softmax(self.logits), action)
 
-    def entropy(self) -> jax.Array:
+    def entropy(self, parts: jax.Array | None = None) -> jax.Array:
         """Entropy [nat] (...)."""
         return _entropy(jax.nn.log_softmax(self.logits))
 
@@ -66,13 +66,13 @@ class MultiCategorical:
         """The most likely action (..., heads)."""
         return jnp.argmax(self._padded(self.logits), axis=-1).astype(jnp.int32)
 
-    def log_prob(self, action: jax.Array) -> jax.Array:
-        """Log probability of an action, summed over heads (...)."""
-        return _log_prob(self._log_probabilities(), action).sum(-1)
+    def log_prob(self, action: jax.Array, parts: jax.Array | None = None) -> jax.Array:
+        """Log probability of an action, summed over heads (...), or over those that ``parts`` (..., heads) names."""
+        return _sum(_log_prob(self._log_probabilities(), action), parts)
 
-    def entropy(self) -> jax.Array:
-        """Entropy, summed over heads [nat] (...)."""
-        return _entropy(self._log_probabilities()).sum(-1)
+    def entropy(self, parts: jax.Array | None = None) -> jax.Array:
+        """Entropy, summed likewise [nat] (...)."""
+        return _sum(_entropy(self._log_probabilities()), parts)
 
     def _log_probabilities(self) -> jax.Array:
         return jax.nn.log_softmax(self._padded(self.logits))
@@ -107,14 +107,19 @@ class DiagonalGaussian:
         """The mean action (..., dimension)."""
         return self.mean
 
-    def log_prob(self, action: jax.Array) -> jax.Array:
-        """Log density of an action (...)."""
+    def log_prob(self, action: jax.Array, parts: jax.Array | None = None) -> jax.Array:
+        """Log density of an action (...), of all dimensions or of those that ``parts`` (..., dimension) names."""
         deviation = (action - self.mean) * jnp.exp(-self.log_std)
-        return (-0.5 * deviation**2 - self.log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
+        return _sum(-0.5 * deviation**2 - self.log_std - 0.5 * math.log(2 * math.pi), parts)
 
-    def entropy(self) -> jax.Array:
-        """Differential entropy [nat] (...)."""
-        return (self.log_std + 0.5 * (1 + math.log(2 * math.pi))).sum(-1)
+    def entropy(self, parts: jax.Array | None = None) -> jax.Array:
+        """Differential entropy, likewise [nat] (...)."""
+        return _sum(self.log_std + 0.5 * (1 + math.log(2 * math.pi)), parts)
+
+
+def _sum(values: jax.Array, parts: jax.Array | None) -> jax.Array:
+    """Sum over the last axis, of all or of the chosen parts."""
+    return (values if parts is None else jnp.where(parts, values, 0.0)).sum(-1)
 
 
 Distribution = Categorical | MultiCategorical | DiagonalGaussian

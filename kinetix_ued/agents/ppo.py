@@ -40,6 +40,7 @@ class Batch(NamedTuple):
         weight: of each transition in all losses and metrics; 0 keeps it from the optimiser entirely, whatever
             numbers it holds, NaN included; anything that broadcasts to (T, B)
         carry: the policy's before the first step, (B, ...) or ()
+        parts: parts of the action that can matter, and that ``log_prob`` counts (T, B, parts) bool; None: all
     """
 
     observation: Any
@@ -50,6 +51,7 @@ class Batch(NamedTuple):
     reset: jax.Array
     weight: jax.Array | float = 1.0
     carry: Carry = ()
+    parts: jax.Array | None = None
 
 
 def make_optimiser(learning_rate: optax.ScalarOrSchedule, max_grad_norm: float = 1.0) -> optax.GradientTransformation:
@@ -85,7 +87,7 @@ def ppo_loss(
     mean = lambda x: (weight * x).sum() / jnp.maximum(weight.sum(), 1e-8)
 
     distribution, value = policy.unroll(params, batch.carry, batch.observation, batch.reset)
-    log_ratio = distribution.log_prob(batch.action) - batch.log_prob
+    log_ratio = distribution.log_prob(batch.action, batch.parts) - batch.log_prob
     ratio = jnp.exp(log_ratio)
     centred = batch.advantage - mean(batch.advantage)
     advantage = centred / (jnp.sqrt(mean(centred**2)) + 1e-8)
@@ -94,7 +96,7 @@ def ppo_loss(
     target = batch.value + batch.advantage
     near_old = batch.value + jnp.clip(value - batch.value, -clip, clip)
     value_loss = 0.5 * mean(jnp.maximum((value - target) ** 2, (near_old - target) ** 2))
-    entropy = mean(distribution.entropy())
+    entropy = mean(distribution.entropy(batch.parts))
     loss = policy_loss + value_coefficient * value_loss - entropy_coefficient * entropy
     metrics = {
         "total": loss,

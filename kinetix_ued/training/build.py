@@ -94,6 +94,7 @@ def build_learner(config: TrainConfig, env: KinetixEnv, network: Policy) -> Lear
             observation=seen.observation,
             action=seen.action,
             log_prob=seen.log_prob,
+            parts=seen.parts,
             value=seen.value,
             advantage=generalised_advantages(
                 seen.reward, seen.done, seen.value, last_value, config.gamma, config.gae_lambda

@@ -105,6 +105,9 @@ class TrainConfig:
     """Weight of the entropy bonus."""
     value_coefficient: float = 0.5
     """Weight of the value loss."""
+    skip_idle_channels: bool = True
+    """Learn nothing about action channels that no motor or thruster of the level listens to: they cannot change what
+    happens, so leaving them out of the action's probability takes noise from the gradient and nothing else."""
     max_grad_norm: float = 1.0
     """Gradients with a larger norm are scaled down to it."""
 

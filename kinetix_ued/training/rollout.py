@@ -6,6 +6,7 @@ follows it is the first observation of another episode, marked by ``reset``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -40,6 +41,7 @@ class Trajectory(NamedTuple):
         reset: the observation is the first of its episode (T, B) bool
         action: (T, B, ...)
         log_prob: of the action, under the policy that chose it (T, B)
+        parts: parts of the action that ``log_prob`` counts (T, B, parts) bool; None: all
         value: the critic's estimate before the step (T, B)
         reward: 0 where the step's outcome is not finite (T, B)
         done: the step ended its episode (T, B) bool
@@ -51,6 +53,7 @@ class Trajectory(NamedTuple):
     reset: jax.Array
     action: jax.Array
     log_prob: jax.Array
+    parts: jax.Array | None
     value: jax.Array
     reward: jax.Array
     done: jax.Array
@@ -97,12 +100,15 @@ def rollout(
     fresh: Any,
     repeat: jax.Array,
     steps: int,
+    parts_of: Callable[[Any], jax.Array] | None = None,
 ) -> tuple[Players, Trajectory, jax.Array, Episodes]:
     """Play ``steps`` steps in B environments, whose levels' first states are ``fresh`` (B, ...).
 
     With ``repeat`` () bool an environment whose episode ends starts its own level again. Without it, it starts its own
     level the first time, and then those of the environments after it, one after the other: otherwise levels that end
     at once would be played over and over until the next proposal, and fill the data.
+
+    ``parts_of`` says of one environment state which parts of an action can matter; only they count in log probabilities.
 
     Returns:
         the players afterwards, the trajectory (T, B), the value of what comes next (B) and the episodes that ended.
@@ -115,6 +121,7 @@ def rollout(
         observation = observe(players.state)
         carry, distribution, value = policy.apply(params, players.carry, observation, players.reset)
         action = distribution.sample(action_key)
+        parts = None if parts_of is None else jax.vmap(parts_of)(players.state)
         step_keys = jax.random.split(step_key, players.reset.shape[0])
         _, state, reward, done, info = jax.vmap(env.step, in_axes=(0, 0, 0, None))(
             step_keys, players.state, action, env_params
@@ -135,7 +142,8 @@ def rollout(
             observation=observation,
             reset=players.reset,
             action=action,
-            log_prob=distribution.log_prob(action),
+            log_prob=distribution.log_prob(action, parts),
+            parts=parts,
             value=value,
             reward=reward,
             done=done,

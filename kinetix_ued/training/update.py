@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from kinetix_ued.agents.advantage import generalised_advantages
 from kinetix_ued.curricula import Curriculum, Rollout
+from kinetix_ued.environment.actions import driven_channels
 
 from .config import TrainConfig
 from .rollout import Episodes, Players, restart, rollout, spoiled
@@ -85,6 +86,7 @@ def make_update(
         filter_steps: environment steps that are simulated to find one new level.
     """
     batch, params = config.environments, env.default_params
+    parts_of = (lambda state: driven_channels(state.level)) if config.skip_idle_channels else None
 
     def init(key: jax.Array) -> TrainState:
         network_key, curriculum_key, run_key = first_keys(key)
@@ -116,7 +118,7 @@ def make_update(
             rollout_key, learn_key = jax.random.split(key)
             before = players.carry
             players, trajectory, last_value, episodes = rollout(
-                env, params, network, agent.params, rollout_key, players, fresh, plan.restart, config.rollout_steps
+                env, params, network, agent.params, rollout_key, players, fresh, plan.restart, config.rollout_steps, parts_of
             )
             bad = spoiled(trajectory.nonfinite, trajectory.done)
             learn = lambda agent: learner.learn(learn_key, agent, trajectory, last_value, before, ~bad)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .base import CONTROLS, ActionType, actuate
+from .base import CONTROLS, ActionType, actuate, driven_channels
 from .continuous import Continuous
 from .discrete import Discrete
 from .multi_discrete import MultiDiscrete
@@ -22,4 +22,14 @@ def make_actions(name: str) -> ActionType:
     return ACTIONS[name]()
 
 
-__all__ = ["ACTIONS", "ActionType", "CONTROLS", "Continuous", "Discrete", "MultiDiscrete", "actuate", "make_actions"]
+__all__ = [
+    "ACTIONS",
+    "ActionType",
+    "CONTROLS",
+    "Continuous",
+    "Discrete",
+    "MultiDiscrete",
+    "actuate",
+    "driven_channels",
+    "make_actions",
+]

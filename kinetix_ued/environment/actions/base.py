@@ -71,6 +71,17 @@ class ActionType:
         return actions.astype(self.dtype)
 
 
+def driven_channels(level: Level) -> jax.Array:
+    """Which of the six controls some motor or thruster of the level listens to (6) bool; the others change nothing."""
+    motors = level.joint_active & level.motor_on & ~level.joint_fixed & ~level.motor_auto
+
+    def heard(binding: jax.Array, listens: jax.Array, channels: int) -> jax.Array:
+        return ((binding[:, None] == jnp.arange(channels)) & listens[:, None]).any(axis=0)
+
+    motor = heard(level.motor_binding, motors, MOTOR_BINDINGS)
+    return jnp.concatenate([motor, heard(level.thruster_binding, level.thruster_active, THRUSTER_BINDINGS)])
+
+
 def actuate(level: Level, controls: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Controls (6) spread by binding: every joint's motor (J) in [-1, 1] and every thruster (T) in [0, 1].
 
