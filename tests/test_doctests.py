@@ -14,4 +14,4 @@ def test_examples_in_docstrings():
     modules = [importlib.import_module(name) for name in names if not name.endswith("__main__")]
     results = {module.__name__: doctest.testmod(module, optionflags=OPTIONS) for module in [kinetix_ued, *modules]}
     assert {name: result.failed for name, result in results.items() if result.failed} == {}
-    assert sum(result.attempted for result in results.values()) >= 10
+    assert sum(result.attempted for result in results.values()) >= 8
