@@ -191,7 +191,6 @@ def test_a_run_is_trained_scored_and_evaluated(folder, capsys, tmp_path, monkeyp
 def test_the_untrained_agent_is_the_one_that_training_began_with(tmp_path):
     import jax
 
-    from kinetix_ued.commands.train import untrained
     from kinetix_ued.training import Run, preset
     from kinetix_ued.training.build import build_curriculum, build_env, build_learner, build_network, build_sampler
     from kinetix_ued.training.run import TrainedPolicy
@@ -204,7 +203,7 @@ def test_the_untrained_agent_is_the_one_that_training_began_with(tmp_path):
     init, _ = make_update(config, env, network, build_learner(config, env, network), curriculum)
     begun = jax.jit(init)(jax.random.key(config.seed)).agent.params
     run = Run(tmp_path, config, env, TrainedPolicy(network, None, env.observation_space()))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), untrained(run).params, begun)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), run.initial_policy().params, begun)
 
 
 def test_a_network_for_one_size_refuses_larger_levels_and_others_play_them(tmp_path):

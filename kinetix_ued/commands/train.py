@@ -64,7 +64,7 @@ def evaluate_run(run: Any) -> None:
     suite = random_suite(config.size, config.eval_levels, config.eval_seed)
     policies = {
         "trained": run.policy,
-        "untrained": untrained(run),
+        "untrained": run.initial_policy(),
         "no-op": NoopPolicy(env.actions),
         "random": RandomPolicy(env.actions),
     }
@@ -82,15 +82,3 @@ def evaluate_run(run: Any) -> None:
     report = as_json(suite, scores, env=env, seed=seed, greedy=False, sources=about)
     write_json(run.path / REPORT, report, overwrite=True)
     print(f"written to {run.path / REPORT}", file=sys.stderr)
-
-
-def untrained(run: Any) -> Any:
-    """The agent that the run began as: the same network with its first parameters."""
-    import jax
-
-    from kinetix_ued.benchmarks import NetworkPolicy
-    from kinetix_ued.training.build import build_learner
-
-    network = run.policy.network
-    network_key = jax.random.split(jax.random.key(run.config.seed), 3)[0]  # as training.update.make_update draws it
-    return NetworkPolicy(network, build_learner(run.config, run.env, network).init(network_key).params)
