@@ -35,14 +35,14 @@ class _ClipByOldNames(types.ModuleType):
         return jnp.clip(array, a_min if min is None else min, a_max if max is None else max)
 
 
-def require(settings: Settings) -> None:
+def require(size: str) -> None:
     """Import the reference.
 
     Raises:
         ValueError: where it is not installed, or has no such size.
     """
-    if settings.size not in ("s", "m", "l"):
-        raise ValueError(f"the reference has sizes s, m and l; got {settings.size!r}")
+    if size not in ("s", "m", "l"):
+        raise ValueError(f"the reference has sizes s, m and l; got {size!r}")
     try:
         import kinetix.environment  # noqa: F401  (before any other module of it: their imports are circular)
         from jax2d import collision, engine
@@ -89,6 +89,44 @@ def programs(settings: Settings, work: Workload) -> dict[str, Program]:
 
     forces = jnp.concatenate([work.motor, work.thruster], axis=-1)
     return {PHYSICS: lambda: physics(scenes, forces), ENVIRONMENT: lambda: environment(scenes, work.actions)}
+
+
+def generation_programs(size: str, levels: Level, edits: int, seed: int) -> dict[str, Program]:
+    """Its random levels, and its edits of ``levels`` (B); both give as many levels.
+
+    Raises:
+        ValueError: where it is not installed, or has no such size.
+    """
+    require(size)
+    import kinetix.environment as reference
+    from jax2d.engine import PhysicsEngine
+    from kinetix.environment.ued.ued import make_mutate_env
+
+    static, params = reference.static_env_params_from_size(size), reference.EnvParams()
+    engine, ued = PhysicsEngine(static), reference.UEDParams()
+    scenes = jax.jit(jax.vmap(lambda level: to_reference(level, static)))(levels)
+    keys = jax.random.split(jax.random.key(seed), len(levels))
+    draw = jax.jit(jax.vmap(lambda key: reference.sample_kinetix_level(key, engine, params, static, ued)))
+    change = make_mutate_env(static, params, ued)
+    edit = jax.jit(jax.vmap(lambda key, scene: change(key, scene, edits)))
+    return {"random levels": lambda: draw(keys).polygon.position, f"{edits} edits": lambda: edit(keys, scenes).polygon.position}
+
+
+def rendering_program(size: str, levels: Level) -> Program:
+    """Its pixel observations of ``levels`` (B), in [0, 1] (B, 125, 125, 3).
+
+    Raises:
+        ValueError: where it is not installed, or has no such size.
+    """
+    require(size)
+    import kinetix.environment as reference
+    from kinetix.render.renderer_pixels import make_render_pixels_rl
+
+    static, params = reference.static_env_params_from_size(size), reference.EnvParams()
+    scenes = jax.jit(jax.vmap(lambda level: to_reference(level, static)))(levels)
+    draw = make_render_pixels_rl(params, static)
+    together = jax.jit(jax.vmap(lambda scene: draw(scene).image))
+    return lambda: together(scenes)
 
 
 def to_reference(level: Level, static: Any) -> Any:

@@ -107,7 +107,7 @@ def measure(
     if reference:
         from .kinetix_reference import programs, require
 
-        require(settings)
+        require(settings.size)
         sides["kinetix-env"] = programs
     say(f"sampling {settings.batch} levels of size {settings.size}")
     work = make_workload(settings)

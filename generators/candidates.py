@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from kinetix_ued.world import Level
 from kinetix_ued.world.constants import FLOOR_HEIGHT, MAX_VERTICES, ROOM_SIZE, STATIC_POLYGONS
-from kinetix_ued.world.geometry import rotate, rotation_matrix
+from kinetix_ued.world.geometry import rotate, rotate_back, rotation_matrix
 
 from .draws import between, weighted
 from .parameters import RandomLevels
@@ -125,7 +125,7 @@ def propose(
     circle = weighted(u_circle, options.room.astype(jnp.float32)) == 1
     circle &= ~(joined & target_circle)  # two circles are never joined
     role = sample_role(u_role, options.roles, jnp.where(joined, level.role[target], 0))
-    half, radius = _dimensions(u_half, u_long, ~joined & ((role == GREEN) | (role == BLUE)), parameters)
+    half, radius = dimensions(u_half, u_long, ~joined & ((role == GREEN) | (role == BLUE)), parameters)
     rotation = u_rotation * 2 * math.pi
 
     fixed, free_position = _place_freely(u_place, u_kind, circle, half, radius, role, never_fixed, parameters)
@@ -133,8 +133,12 @@ def propose(
     vertices, n_vertices = level.vertices[target], level.n_vertices[target]
     anchor = jnp.where(circle, 0.0, (2.0 * u_place[:2] - 1.0) * half)
     target_anchor = jnp.where(target_circle, 0.0, point_in_polygon(u_place[2:], vertices, n_vertices))
-    shared = level.position[target] + rotate(rotation_matrix(level.rotation[target]), target_anchor)
-    joined_position = shared - rotate(rotation_matrix(rotation), anchor)
+    turn = rotation_matrix(level.rotation[target])
+    shared = level.position[target] + rotate(turn, target_anchor)
+    inside = _into_room(shared, level.position[target], target)
+    target_anchor = jnp.where(inside == shared, target_anchor, rotate_back(turn, inside - level.position[target]))
+    rotation = jnp.where(joined, _swing_inside(rotation, anchor, inside), rotation)
+    joined_position = inside - rotate(rotation_matrix(rotation), anchor)
 
     # The reference exchanges the anchors here whenever the target's slot is the lower one, so for every polygon as a
     # target. That is part of the distribution: done right, the number of circles of L levels changes by a
@@ -161,7 +165,32 @@ def propose(
     )
 
 
-def _dimensions(
+def _into_room(point: jax.Array, centre: jax.Array, target: jax.Array) -> jax.Array:
+    """``point`` (2) of a target, or where it is outside the room the nearest place to it that can be seen.
+
+    The reference anchors shapes anywhere in the 10 m of floor and walls behind the room's surface, where nothing can
+    reach them. About one L level in a hundred has such a shape; here it hangs on the surface. On a body that reaches out of
+    the room the point moves towards the body's ``centre`` (2), so that it stays inside the body.
+    """
+    surface = jnp.clip(point, jnp.array([0.0, FLOOR_HEIGHT]), ROOM_SIZE)
+    reach = point - centre
+    space = jnp.maximum(jnp.where(reach > 0, ROOM_SIZE - centre, centre), 0.0)
+    share = jnp.min(jnp.where(jnp.abs(reach) > space, space / jnp.maximum(jnp.abs(reach), 1e-9), 1.0))
+    return jnp.where(target < STATIC_POLYGONS, surface, jnp.where(share < 1.0, centre + share * reach, point))
+
+
+def _swing_inside(rotation: jax.Array, anchor: jax.Array, point: jax.Array) -> jax.Array:
+    """``rotation``, or where the centre of a shape that hangs at ``point`` (2) by its ``anchor`` (2) would be outside the
+    room, the rotation that mirrors it to the other side of the point."""
+    offset = -rotate(rotation_matrix(rotation), anchor)
+    centre = point + offset
+    out_x, out_y = (centre < 0.0) | (centre > ROOM_SIZE)
+    angle = jnp.arctan2(offset[1], offset[0])
+    mirrored = rotation + jnp.where(out_x, math.pi, 0.0) + jnp.where(out_x != out_y, -2.0 * angle, 0.0)
+    return jnp.where(out_x | out_y, jnp.mod(mirrored, 2.0 * math.pi), rotation)
+
+
+def dimensions(
     u: jax.Array, u_long: jax.Array, goal: jax.Array, parameters: RandomLevels
 ) -> tuple[jax.Array, jax.Array]:
     """Half sides (2) of a rectangle and radius of a circle [m]; one of them is used."""

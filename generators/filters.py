@@ -1,10 +1,12 @@
-"""Filters mark the levels of a batch that are not worth playing; ``filtered`` makes a sampler avoid them.
+"""Filters mark the levels of a batch that are not worth playing.
 
-A filter is a function of a batch of n levels that returns n bools, true for a level to avoid.
+A filter is a pure function of a batch of n levels that returns n bools, true for a level to avoid. ``FILTERS`` names
+those that are here; ``filtered`` (oversampling.py) makes a sampler avoid what any of several filters marks.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -12,12 +14,11 @@ import jax.numpy as jnp
 
 from kinetix_ued.environment.actions import CONTROLS, actuate
 from kinetix_ued.environment.rules import judge, nonfinite
-from kinetix_ued.world import Engine, Level, get_engine, start
+from kinetix_ued.world import Engine, Level, components, get_engine, start
+from kinetix_ued.world.constants import PENETRATION_SLOP
+from kinetix_ued.world.contacts import detect
 
-from .random import positive_count
-
-Sampler = Callable[[jax.Array, int], Level]
-"""``sample(key, n)``: n levels with a leading axis."""
+from .checks import positive_count
 
 Filter = Callable[[Level], jax.Array]
 """``marks(levels)``: which of n levels to avoid (n) bool."""
@@ -28,11 +29,8 @@ NOOP_STEPS = 64
 NOOP_FRAME_SKIP = 2
 """Frames in each of them."""
 
-DRAW_RATIO = 2
-"""Levels drawn for each level wanted."""
-
-MARKED_WEIGHT = 0.001
-"""Weight of a marked level beside 1 for the others: taken where there are too few others, and hardly elsewhere."""
+START_FRAMES = 4
+"""Frames that make a level's start: too few for any action to matter."""
 
 
 def noop_solves(
@@ -52,54 +50,122 @@ def noop_solves(
     Raises:
         ValueError: for a single level, or steps or frames below 1.
     """
-    if levels.gravity.ndim != 2:
-        raise ValueError("noop_solves takes a batch of levels: jax.tree.map(lambda x: x[None], level) makes one of one")
-    positive_count(steps, "steps", "environment steps to simulate")
+    return _left_alone(levels, engine, steps, frame_skip)[0]
+
+
+def solved_at_start(levels: Level, *, engine: Engine | None = None, frames: int = START_FRAMES) -> jax.Array:
+    """Which of n levels reach their goal within the first frames (n) bool, before anybody could act. Traceable.
+
+    Raises:
+        ValueError: for a single level, or frames below 1.
+    """
+    return _left_alone(levels, engine, frames, 1)[0]
+
+
+def lost_at_start(levels: Level, *, engine: Engine | None = None, frames: int = START_FRAMES) -> jax.Array:
+    """Which of n levels touch red within the first frames (n) bool, before anybody could act. Traceable.
+
+    Raises:
+        ValueError: for a single level, or frames below 1.
+    """
+    return _left_alone(levels, engine, frames, 1)[1]
+
+
+def uncontrollable(levels: Level) -> jax.Array:
+    """Which of n levels no action can change (n) bool: no motor and no thruster at a body that moves. Traceable.
+
+    A motor that runs by itself, and one between two fixed bodies, count for nothing.
+
+    Raises:
+        ValueError: for a single level.
+    """
+    _batch(levels)
+
+    def mark(level: Level) -> jax.Array:
+        moves = level.inverse_mass != 0
+        motors = level.joint_active & level.motor_on & ~level.joint_fixed & ~level.motor_auto
+        motors &= moves[level.joint_a] | moves[level.joint_b]
+        return ~jnp.any(motors) & ~jnp.any(level.thruster_active & moves[level.thruster_body])
+
+    return jax.vmap(mark)(levels)
+
+
+def overlapping(levels: Level, *, depth: float = PENETRATION_SLOP) -> jax.Array:
+    """Which of n levels start with bodies in one another (n) bool, so that the physics pushes them apart. Traceable.
+
+    Pairs that cannot collide do not count (joined ones, directly or not), nor do pairs of fixed bodies.
+
+    Args:
+        levels: with a leading axis n.
+        depth: overlap that is allowed [m]; the solver leaves as much alone.
+
+    Raises:
+        ValueError: for a single level, or a negative depth.
+    """
+    _batch(levels)
+    if not depth >= 0:
+        raise ValueError(f"depth must be 0 or more, in metres; got {depth}")
+
+    def mark(level: Level) -> jax.Array:
+        contacts = detect(level, level.position, level.rotation, jnp.zeros((level.size.bodies, 3)))
+        a, b = level.size.contact_bodies.T
+        component, moves = components(level), level.inverse_mass != 0
+        collides = (component[a] != component[b]) & (moves[a] | moves[b])
+        return jnp.any(contacts.active & collides & (contacts.penetration > depth))
+
+    return jax.vmap(mark)(levels)
+
+
+FILTERS: dict[str, Filter] = {
+    "noop_solves": noop_solves,
+    "solved_at_start": solved_at_start,
+    "lost_at_start": lost_at_start,
+    "uncontrollable": uncontrollable,
+    "overlapping": overlapping,
+}
+"""Filters by name, with their defaults."""
+
+def make_filter(name: str, engine: Engine | None = None, frame_skip: int = NOOP_FRAME_SKIP) -> tuple[Filter, int]:
+    """The filter called ``name``, and how many environment steps it simulates of each level.
+
+    Args:
+        name: in ``FILTERS``.
+        engine: that computes its frames, if any; ``get_engine("auto")`` where None.
+        frame_skip: frames in an environment step.
+
+    Raises:
+        ValueError: for an unknown name; the message lists the known ones.
+    """
+    if name not in FILTERS:
+        raise ValueError(f"unknown filter {name!r}: use one of {', '.join(FILTERS)}")
+    if name == "noop_solves":
+        return functools.partial(noop_solves, engine=engine, frame_skip=frame_skip), NOOP_STEPS
+    if name in ("solved_at_start", "lost_at_start"):
+        return functools.partial(FILTERS[name], engine=engine), -(-START_FRAMES // frame_skip)
+    return FILTERS[name], 0
+
+
+def _left_alone(levels: Level, engine: Engine | None, steps: int, frame_skip: int) -> tuple[jax.Array, jax.Array]:
+    """How the first end of each level comes about if nobody acts: goal (n), failure (n)."""
+    _batch(levels)
+    positive_count(steps, "steps", "steps to simulate")
     positive_count(frame_skip, "frame_skip", "frames in a step")
     engine = engine or get_engine("auto")
 
     def advance(carry, _):
-        world, ended, solved = carry
+        world, ended, solved, lost = carry
         world, frames = jax.vmap(lambda *scene: engine.step(*scene, frames=frame_skip))(levels, world, motor, thruster)
         verdict, broken = jax.vmap(judge)(frames), jax.vmap(nonfinite)(world)
         solved |= verdict.goal & ~ended & ~broken
-        return (world, ended | verdict.goal | verdict.failure | broken, solved), None
+        lost |= verdict.failure & ~ended & ~broken
+        return (world, ended | verdict.goal | verdict.failure | broken, solved, lost), None
 
     motor, thruster = jax.vmap(actuate, (0, None))(levels, jnp.zeros(CONTROLS))
     never = jnp.zeros(levels.gravity.shape[0], bool)
-    (_, _, solved), _ = jax.lax.scan(advance, (jax.vmap(start)(levels), never, never), length=steps)
-    return solved
+    (_, _, solved, lost), _ = jax.lax.scan(advance, (jax.vmap(start)(levels), never, never, never), length=steps)
+    return solved, lost
 
 
-def filtered(
-    sample: Sampler, marks: Filter = noop_solves, *, ratio: int = DRAW_RATIO, weight: float = MARKED_WEIGHT
-) -> Sampler:
-    """A sampler like ``sample`` that avoids the levels that ``marks`` marks, and still always returns n.
-
-    It draws ``ratio`` times as many levels and keeps n of them, without replacement, with ``weight`` for the marked
-    ones and 1 for the others.
-
-    Args:
-        sample: ``sample(key, n)``, for instance ``sample_levels``.
-        marks: a filter.
-        ratio: levels drawn for each level wanted.
-        weight: of a marked level, above 0.
-
-    Raises:
-        ValueError: for a ratio below 1 or a weight that is not above 0 and at most 1; when called, for n < 1.
-
-    Source: Matthews et al. 2025, Kinetix (arXiv:2410.23208), for ``noop_solves`` and the defaults.
-    """
-    positive_count(ratio, "ratio", "levels drawn for each level wanted")
-    if not 0.0 < weight <= 1.0:
-        raise ValueError(f"weight must be above 0 and at most 1, or there may be too few levels left; got {weight}")
-
-    def sample_filtered(key: jax.Array, n: int) -> Level:
-        positive_count(n, "n", "levels to sample")
-        key_levels, key_choice = jax.random.split(key)
-        levels = sample(key_levels, ratio * n)
-        weights = jnp.where(marks(levels), weight, 1.0)
-        kept = jax.random.choice(key_choice, ratio * n, (n,), replace=False, p=weights / weights.sum())
-        return jax.tree.map(lambda x: x[kept], levels)
-
-    return sample_filtered
+def _batch(levels: Level) -> None:
+    if levels.gravity.ndim != 2:
+        raise ValueError("a filter takes a batch of levels: jax.tree.map(lambda x: x[None], level) makes one of one")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import jax
 import jax.numpy as jnp
 
@@ -22,7 +20,7 @@ FIRST_SHAPES = 3
 """Shapes that every level gets: green and blue, and one that may carry a motor."""
 
 
-def sample_level(key: jax.Array, size: str | Size = "s", parameters: RandomLevels = DEFAULT) -> Level:
+def random_level(key: jax.Array, size: str | Size = "s", parameters: RandomLevels = DEFAULT) -> Level:
     """One random level; traceable, with ``size`` and ``parameters`` static.
 
     A green and a blue shape; a joint, a thruster or both; then for each remaining slot a shape joined to another, a
@@ -84,29 +82,3 @@ def sample_level(key: jax.Array, size: str | Size = "s", parameters: RandomLevel
     # Green starts on the left more often than blue: half of the levels are played the other way round.
     level = swap_goals(level, (floor == 0) & (u_swap < 0.5))
     return permute_slots(key_slots, level)
-
-
-def sample_levels(key: jax.Array, n: int, size: str | Size = "s", parameters: RandomLevels = DEFAULT) -> Level:
-    """``n`` independent random levels, with a leading axis n. Compiled once for each (n, size, parameters).
-
-    Raises:
-        ValueError: for n < 1 or an unknown size.
-    """
-    positive_count(n, "n", "levels to sample")
-    return _sample_levels(key, n, size_of(size), parameters)
-
-
-def positive_count(value: int, name: str, meaning: str) -> None:
-    """Refuse a number that is no count.
-
-    Raises:
-        ValueError: for anything but an integer above 0.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be a positive integer, the number of {meaning}; got {value!r}")
-
-
-@functools.partial(jax.jit, static_argnames=("n", "size", "parameters"))
-def _sample_levels(key: jax.Array, n: int, size: Size, parameters: RandomLevels) -> Level:
-    sample = functools.partial(sample_level, size=size, parameters=parameters)
-    return jax.vmap(sample)(jax.random.split(key, n))

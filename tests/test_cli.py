@@ -114,7 +114,7 @@ def test_tracebacks_are_for_those_who_ask():
 
 def test_levels_are_sampled_once_and_checked(folder, capsys, tmp_path):
     files = sorted((folder / "s").iterdir())
-    assert [file.name for file in files] == [f"random-s-3-{i:04d}.json" for i in range(4)]
+    assert [file.name for file in files] == [*(f"random-s-3-{i:04d}.json" for i in range(4)), "sheet.png"]
     assert "--overwrite" in refused(capsys, "levels", "sample", "-n", 4, "--seed", 3, "--out", folder / "s")
     assert main(["levels", "check", str(folder)]) == 0
     lines = capsys.readouterr().out.splitlines()

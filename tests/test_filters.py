@@ -7,8 +7,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kinetix_ued.generators import filtered, noop_solves
+from kinetix_ued.generators import (
+    FILTERS,
+    filtered,
+    lost_at_start,
+    make_filter,
+    noop_solves,
+    overlapping,
+    sample_filtered,
+    sample_levels,
+    solved_at_start,
+    uncontrollable,
+)
 from kinetix_ued.generators.roles import BLUE, GREEN, RED
+from kinetix_ued.levels import builder
 from kinetix_ued.world import Level, empty_level, get_engine
 from kinetix_ued.world.mass import polygon_inverse_mass_inertia
 
@@ -71,6 +83,89 @@ def test_noop_lets_automatic_motors_run():
     )
     levels = stacked(arm, arm.replace(motor_auto=jnp.array([True])))
     np.testing.assert_array_equal(noop_solves(levels, engine=get_engine("auto")), [False, True])
+
+
+def test_first_frames():
+    """A box that falls 1 m needs half a second; one in the floor's air needs a frame or two."""
+    falls, near = green_box(BLUE, -9.81), green_box(BLUE, -9.81)
+    near = near.replace(position=near.position.at[4, 1].set(0.501))
+    lost = near.replace(role=near.role.at[0].set(RED))
+    levels = stacked(falls, near, lost)
+    np.testing.assert_array_equal(solved_at_start(levels), [False, True, False])
+    np.testing.assert_array_equal(lost_at_start(levels), [False, False, True])
+    np.testing.assert_array_equal(solved_at_start(levels, frames=60), [True, True, False])
+
+
+def test_uncontrollable_levels_have_no_motor_and_no_thruster_that_moves_anything():
+    base, box = builder.add_rectangle(empty_level("m"), (2.0, 2.0), 0.5, 0.5)
+    base, ball = builder.add_circle(base, (3.0, 2.0), 0.3)
+    motor, _ = builder.add_joint(base, box, ball, (2.5, 2.0))
+    fixed = builder.fix(builder.fix(motor, box), ball)
+    thruster, _ = builder.add_thruster(base, box, (2.0, 2.0), 0.0, 1.0)
+    levels = stacked(
+        base,
+        motor,
+        builder.add_joint(base, box, ball, (2.5, 2.0), motor=False)[0],
+        builder.add_joint(base, box, ball, (2.5, 2.0), fixed=True)[0],
+        builder.add_joint(base, box, ball, (2.5, 2.0), auto=True)[0],
+        builder.fix(motor, box),
+        fixed,
+        thruster,
+        builder.fix(thruster, box),
+    )
+    expected = [True, False, True, True, True, False, True, False, True]
+    np.testing.assert_array_equal(uncontrollable(levels), expected)
+
+
+def test_overlapping_levels_start_with_bodies_in_one_another():
+    def boxes(gap, **options):
+        level, a = builder.add_rectangle(empty_level("m"), (2.0, 2.0), 0.5, 0.5, **options)
+        level, b = builder.add_rectangle(level, (2.5 + gap, 2.0), 0.5, 0.5, **options)
+        return level, a, b
+
+    apart, touching, inside = boxes(0.01)[0], boxes(-0.005)[0], boxes(-0.05)[0]
+    joined = builder.add_joint(*boxes(-0.05), (2.2, 2.0))[0]
+    pinned = boxes(-0.05, fixed=True)[0]
+    passing = boxes(-0.05, collision_mode=0)[0]
+    sunk = boxes(0.01)[0]
+    sunk = sunk.replace(position=sunk.position.at[4, 1].set(0.5))
+    levels = stacked(apart, touching, inside, joined, pinned, passing, sunk)
+    np.testing.assert_array_equal(overlapping(levels), [False, False, True, False, False, False, True])
+    np.testing.assert_array_equal(overlapping(levels, depth=0.0)[:3], [False, True, True])
+    with pytest.raises(ValueError, match="depth must be 0 or more"):
+        overlapping(levels, depth=-1.0)
+
+
+def test_every_named_filter_is_a_function_of_a_batch():
+    levels = sample_levels(jax.random.key(0), 4, "s")
+    for name in FILTERS:
+        marks, steps = make_filter(name)
+        assert jax.jit(marks)(levels).shape == (4,) and marks(levels).dtype == bool
+        assert steps == {"noop_solves": 64, "solved_at_start": 2, "lost_at_start": 2}.get(name, 0)
+        with pytest.raises(ValueError, match="a batch of levels"):
+            marks(levels[0])
+    with pytest.raises(ValueError, match="unknown filter 'dull': use one of noop_solves, solved_at_start"):
+        make_filter("dull")
+
+
+def test_a_report_says_what_was_left_out_and_why():
+    def sample(key, n):
+        levels = jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *x.shape)), empty_level("s"))
+        return levels.replace(gravity=jnp.stack([jnp.arange(n), jnp.zeros(n)], 1))
+
+    marks = {"low": lambda levels: levels.gravity[:, 0] < 3, "third": lambda levels: levels.gravity[:, 0] % 3 == 0}
+    levels, report = jax.jit(lambda key: sample_filtered(key, 10, sample, marks, weight=1e-9))(jax.random.key(0))
+    kept = np.asarray(levels.gravity[:, 0])  # of 0 to 19, 0, 1, 2 and 3, 6 ... 18 are marked: 9 levels
+    assert len(kept) == 10 and int(report.drawn) == 20
+    assert {name: int(count) for name, count in report.marked.items()} == {"low": 3, "third": 7}
+    assert int(report.avoided) + int(report.returned) == 9
+    assert int(report.returned) == ((kept < 3) | (kept % 3 == 0)).sum() == 0
+    assert str(report) == "20 levels drawn, 9 left out (low 3, third 7)"
+    everything = {"all": lambda levels: jnp.ones(len(levels), bool)}
+    _, report = sample_filtered(jax.random.key(0), 10, sample, everything)
+    assert "10 marked ones had to be taken" in str(report)
+    with pytest.raises(ValueError, match="no filter to obey"):
+        filtered(sample, {})
 
 
 def test_filtered_avoids_marked_levels_but_returns_enough():

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kinetix_ued.generators import RandomLevels, permute_slots, sample_level, sample_levels
+from kinetix_ued.generators import RandomLevels, permute_slots, random_level, sample_levels
 from kinetix_ued.generators.candidates import Shape, point_in_polygon
 from kinetix_ued.generators.draws import permutation, weighted
 from kinetix_ued.generators.roles import BLUE, GREEN, RED
@@ -237,7 +237,7 @@ def test_same_key_same_levels_and_a_batch_is_a_loop():
     other = sample_levels(jax.random.key(8), N_LEVELS, "s")
     assert (other.position != levels.position).any()
     keys = jax.random.split(jax.random.key(7), N_LEVELS)
-    one = jax.jit(functools.partial(sample_level, size="s"))(keys[3])
+    one = jax.jit(functools.partial(random_level, size="s"))(keys[3])
     for name in (*BODY_FIELDS, *JOINT_FIELDS, *THRUSTER_FIELDS):
         np.testing.assert_allclose(getattr(levels, name)[3], getattr(one, name), rtol=1e-5, atol=1e-6, err_msg=name)
 

@@ -15,6 +15,7 @@ LINKED = ("benchmarks", "curricula", "generators")
 
 LAYERS = (
     ("world",),
+    ("viewer",),
     ("environment", "levels"),
     ("generators",),
     ("agents", "curricula"),

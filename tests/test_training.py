@@ -65,7 +65,7 @@ def test_kinetix_presets_are_the_published_hyperparameters():
         ({"max_steps": 33}, "shorter than an episode .*use outer_steps=3"),
         ({"curriculum": "plrr"}, "unknown curriculum 'plrr': use one of dr, plr, robust-plr"),
         ({"size": "xl"}, "unknown size 'xl': use one of s, m, l"),
-        ({"network": "cnn"}, "unknown network 'cnn': use one of "),
+        ({"network": "rnn"}, "unknown network 'rnn': use one of "),
         ({"score": "regret"}, "unknown score 'regret': use one of "),
         ({"prioritisation": "best"}, "unknown prioritisation 'best': use one of rank, topk"),
         ({"observation": "sound"}, "unknown observation 'sound': use one of "),
@@ -148,7 +148,7 @@ def test_finite_leaves_numbers_and_takes_the_rest():
 
 # The loop, on a tiny run
 
-TINY = preset("tiny", progress=False, filter_noop=True)
+TINY = preset("tiny", progress=False, filters="noop_solves")
 
 
 def tiny(path, **changes):

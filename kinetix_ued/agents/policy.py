@@ -10,6 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from .cnn import ConvolutionalNetwork
 from .distributions import Distribution, outputs_of
 from .entity_transformer import EntityTransformer
 from .flat_mlp import FlatMLP
@@ -21,6 +22,7 @@ NETWORKS: dict[str, tuple[type[nn.Module], tuple[str, ...]]] = {
     "entity_transformer": (EntityTransformer, ("entity",)),
     "permutation_invariant": (PermutationInvariantMLP, ("entity", "symbolic_flat_padded")),
     "flat_mlp": (FlatMLP, ("symbolic_flat", "blind")),
+    "cnn": (ConvolutionalNetwork, ("pixels",)),
 }
 """Networks by name, with the observations that each can read."""
 

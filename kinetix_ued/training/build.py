@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import jax
@@ -12,8 +11,7 @@ from kinetix_ued.agents import Batch, Policy, TrainState, init_train_state, make
 from kinetix_ued.agents.advantage import generalised_advantages
 from kinetix_ued.curricula import Curriculum, Sampler, curriculum_options, make_curriculum
 from kinetix_ued.environment import KinetixEnv, make
-from kinetix_ued.generators import filtered, noop_solves, sample_levels
-from kinetix_ued.generators.filters import DRAW_RATIO, NOOP_STEPS
+from kinetix_ued.generators import DRAW_RATIO, Generator, filtered, make_filter, sampler
 from kinetix_ued.world import get_engine
 
 from .config import TrainConfig
@@ -50,14 +48,20 @@ def build_network(config: TrainConfig, env: KinetixEnv) -> Policy:
     )
 
 
-def build_sampler(config: TrainConfig) -> tuple[Sampler, int]:
-    """What makes new levels, ``sample(key, n)``, and how many environment steps it simulates for each of them."""
-    sample = functools.partial(sample_levels, size=config.size)
-    if not config.filter_noop:
+def build_sampler(config: TrainConfig, generator: Generator | None = None) -> tuple[Sampler, int]:
+    """What makes new levels, ``sample(key, n)``, and how many environment steps it simulates for each of them.
+
+    Args:
+        config: names generator, size and filters.
+        generator: used instead of the one that ``config`` names.
+    """
+    sample = sampler(config.generator if generator is None else generator, config.size)
+    if not config.filter_names:
         return sample, 0
     engine = get_engine(config.engine, config.physics)
-    marks = functools.partial(noop_solves, engine=engine, frame_skip=config.frame_skip)
-    return filtered(sample, marks), DRAW_RATIO * NOOP_STEPS
+    chosen = {name: make_filter(name, engine, config.frame_skip) for name in config.filter_names}
+    steps = sum(steps for _, steps in chosen.values())
+    return filtered(sample, {name: marks for name, (marks, _) in chosen.items()}), DRAW_RATIO * steps
 
 
 def build_curriculum(config: TrainConfig, sample: Sampler) -> Curriculum:

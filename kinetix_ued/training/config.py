@@ -13,6 +13,8 @@ from typing import Any
 from kinetix_ued.agents import NETWORKS
 from kinetix_ued.curricula import CURRICULA, PRIORITISATIONS, SCORES
 from kinetix_ued.environment import ACTIONS, OBSERVATIONS
+from kinetix_ued.generators import FILTERS, GENERATORS
+from kinetix_ued.user_code import names_a_file
 from kinetix_ued.world import ENGINES, PHYSICS, SIZES
 
 
@@ -75,8 +77,10 @@ class TrainConfig:
     """Probability that an update replays levels instead of trying new ones (plr, robust-plr)."""
     minimum_fill: float = 0.5
     """Share of the buffer that must be full before levels are replayed (plr, robust-plr)."""
-    filter_noop: bool = True
-    """Drop generated levels that are solved by doing nothing."""
+    generator: str = "random"
+    """Where new levels come from: a generator's name, or path/to/file.py:function for one of your own."""
+    filters: str = "noop_solves"
+    """Levels to leave out, as filters by name with commas between them; empty: none."""
 
     environments: int = 1024
     """Environments that run side by side."""
@@ -127,6 +131,11 @@ class TrainConfig:
     """Seed of the held-out levels, the same for every run."""
 
     @property
+    def filter_names(self) -> tuple[str, ...]:
+        """The filters by name."""
+        return tuple(name.strip() for name in self.filters.split(",") if name.strip())
+
+    @property
     def update_steps(self) -> int:
         """Environment steps of one update: all environments, all outer steps."""
         return self.environments * self.rollout_steps * self.outer_steps
@@ -165,7 +174,7 @@ NEUTRAL_FIELDS = frozenset(
 
 
 CUSTOM = "custom"
-"""Stands in a configuration for a curriculum that was passed as functions."""
+"""Stands in a configuration for a curriculum or a generator that was passed as functions."""
 
 
 def decisive(config: TrainConfig) -> dict[str, Any]:
@@ -221,14 +230,20 @@ _NAMES = {
     "curriculum": CURRICULA,
     "score": SCORES,
     "prioritisation": PRIORITISATIONS,
+    "generator": GENERATORS,
 }
 
 
 def _check_names(config: TrainConfig) -> None:
     for field, known in _NAMES.items():
         name = getattr(config, field)
-        if name not in known and (field, name) != ("curriculum", CUSTOM):
-            raise ValueError(f"unknown {field} {name!r}: use one of {', '.join(known)}")
+        own = field in ("curriculum", "generator") and name == CUSTOM or field == "generator" and names_a_file(name)
+        if name not in known and not own:
+            hint = ", or path/to/file.py:function" if field == "generator" else ""
+            raise ValueError(f"unknown {field} {name!r}: use one of {', '.join(known)}{hint}")
+    for name in config.filter_names:
+        if name not in FILTERS:
+            raise ValueError(f"unknown filter {name!r} in filters: use some of {', '.join(FILTERS)}")
 
 
 _AT_LEAST_ONE = (

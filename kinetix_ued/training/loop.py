@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from kinetix_ued.agents import Policy
 from kinetix_ued.curricula import Curriculum
 from kinetix_ued.environment import KinetixEnv
+from kinetix_ued.generators import Generator
 
 from . import checkpoint
 from .build import build_curriculum, build_env, build_learner, build_network, build_sampler
@@ -29,8 +30,14 @@ from .metrics import Callback, JsonLines, Metrics, ProgressBar, TensorBoard
 from .run import CHECKPOINTS, CONFIG, METRICS, Run, TrainedPolicy, read_config, write_config
 from .update import TrainState, make_update
 
+
 def train(
-    config: TrainConfig, curriculum: Curriculum | None = None, callbacks: Sequence[Callback] = (), resume: bool = False
+    config: TrainConfig,
+    curriculum: Curriculum | None = None,
+    callbacks: Sequence[Callback] = (),
+    resume: bool = False,
+    *,
+    generator: Generator | None = None,
 ) -> Run:
     """Train an agent as ``config`` says, into the folder ``config.out``.
 
@@ -42,18 +49,22 @@ def train(
         callbacks: each is called with the run and its numbers after every update.
         resume: go on where the last whole checkpoint in ``config.out`` was written, or from the start if there is none;
             everything that follows is as if the run had never stopped.
+        generator: ``(key, size) -> Level``, used instead of the one that ``config`` names.
 
     Raises:
         ValueError: for a configuration that cannot run, a folder that already holds a run (without ``resume``), or a
             run of another configuration.
         FloatingPointError: when the loss is no longer finite.
     """
-    if curriculum is not None:
-        config = dataclasses.replace(config, curriculum=CUSTOM)
-    elif config.curriculum == CUSTOM:
-        raise ValueError("this run was started with a curriculum of its own: pass the same one as curriculum=")
+    if curriculum is not None and generator is not None:
+        raise ValueError("a curriculum passed as functions brings its own levels: give the generator to it instead")
+    for name, passed in (("curriculum", curriculum), ("generator", generator)):
+        if passed is not None:
+            config = dataclasses.replace(config, **{name: CUSTOM})
+        elif getattr(config, name) == CUSTOM:
+            raise ValueError(f"this run was started with a {name} of its own: pass the same one as {name}=")
     validate(config)
-    program = _program(_shared(config), curriculum)
+    program = _program(_shared(config), curriculum, generator)
     path = _claim(config, resume)
 
     key = jax.random.key(config.seed)
@@ -71,6 +82,8 @@ def resume(
     path: str | os.PathLike[str],
     curriculum: Curriculum | None = None,
     callbacks: Sequence[Callback] = (),
+    *,
+    generator: Generator | None = None,
     **changes: Any,
 ) -> Run:
     """Go on with the run in folder ``path`` until its end; see ``train``.
@@ -79,10 +92,11 @@ def resume(
         path: folder of the run.
         curriculum: the same one again, if the run was started with one.
         callbacks: as for ``train``; they are not saved.
+        generator: the same one again, if the run was started with one.
         changes: fields of the configuration that do not touch what is learned, see ``config.NEUTRAL_FIELDS``.
     """
     config = dataclasses.replace(read_config(path), **changes, out=str(path))
-    return train(config, curriculum, callbacks, resume=True)
+    return train(config, curriculum, callbacks, resume=True, generator=generator)
 
 
 class _Program(NamedTuple):
@@ -95,13 +109,13 @@ class _Program(NamedTuple):
 
 
 @functools.lru_cache(maxsize=2)
-def _program(config: TrainConfig, curriculum: Curriculum | None) -> _Program:
+def _program(config: TrainConfig, curriculum: Curriculum | None, generator: Generator | None) -> _Program:
     """The functions of a run, built once for all seeds of a configuration."""
     env = build_env(config)
     network = build_network(config, env)
     filter_steps = 0
     if curriculum is None:
-        sample, filter_steps = build_sampler(config)
+        sample, filter_steps = build_sampler(config, generator)
         curriculum = build_curriculum(config, sample)
     init, update = make_update(config, env, network, build_learner(config, env, network), curriculum, filter_steps)
     return _Program(env, network, jax.jit(init), jax.jit(update, donate_argnums=0))

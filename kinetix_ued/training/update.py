@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from kinetix_ued.agents.advantage import generalised_advantages
 from kinetix_ued.curricula import Curriculum, Rollout
 from kinetix_ued.environment.actions import driven_channels
+from kinetix_ued.levels import summary
 
 from .config import TrainConfig
 from .rollout import Episodes, Players, restart, rollout, spoiled
@@ -135,6 +136,7 @@ def make_update(
         metrics = _metrics(jax.tree.map(lambda x: x.sum(0), episodes))
         metrics |= {f"loss/{name}": value.mean() for name, value in losses.items()}
         metrics |= {f"curriculum/{name}": value for name, value in noted.items()}
+        metrics |= {f"levels/{name}": value.mean() for name, value in summary(levels).items()}
         metrics |= {
             "steps/learning": jnp.where(plan.learn, config.update_steps, 0),
             "steps/scoring": jnp.where(plan.learn, 0, config.update_steps),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from .base import Observation
 from .blind import Blind
 from .entity import Entity, EntityObservation
+from .pixels import Pixels, PixelsObservation
 from .symbolic_flat import SymbolicFlat
 from .symbolic_flat_padded import SymbolicFlatPadded
 
 OBSERVATIONS: dict[str, type[Observation]] = {
-    kind.name: kind for kind in (Entity, SymbolicFlat, SymbolicFlatPadded, Blind)
+    kind.name: kind for kind in (Entity, SymbolicFlat, SymbolicFlatPadded, Pixels, Blind)
 }
 """Observations by name."""
 
@@ -31,6 +32,8 @@ __all__ = [
     "EntityObservation",
     "OBSERVATIONS",
     "Observation",
+    "Pixels",
+    "PixelsObservation",
     "SymbolicFlat",
     "SymbolicFlatPadded",
     "make_observation",

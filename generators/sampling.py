@@ -1,0 +1,79 @@
+"""From a generator, which makes one level, to batches of levels."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from kinetix_ued.world import Level, Size, size_of
+
+from .checks import positive_count
+from .registry import Generator, make_generator
+
+Sampler = Callable[[jax.Array, int], Level]
+"""``sample(key, n)``: n levels with a leading axis."""
+
+
+def sample_levels(
+    key: jax.Array, n: int, size: str | Size = "s", parameters: Any = None, *, generator: str | Generator = "random"
+) -> Level:
+    """``n`` independent levels of a generator, with a leading axis n.
+
+    Compiled once for each combination of n, size, generator and parameters.
+
+    Args:
+        key: of the random numbers.
+        n: levels.
+        size: ``s``, ``m``, ``l``, counts such as ``8p2c4j2t``, or a ``Size``.
+        parameters: of the generator's own kind; its defaults where None.
+        generator: a name in ``GENERATORS``, ``file.py:function``, or a function ``(key, size) -> Level``.
+
+    Raises:
+        ValueError: for n < 1, an unknown size or generator, parameters of another kind, or a size too small for it.
+    """
+    positive_count(n, "n", "levels to sample")
+    return _sample_levels(key, n, size_of(size), make_generator(generator, parameters))
+
+
+def sampler(generator: str | Generator = "random", size: str | Size = "s", parameters: Any = None) -> Sampler:
+    """``sample(key, n)`` for curricula: n levels of a generator and a size. Arguments as for ``sample_levels``.
+
+    Raises:
+        ValueError: for an unknown size or generator, parameters of another kind, or a size too small for it.
+    """
+    size, generator = size_of(size), make_generator(generator, parameters)
+    check_generator(generator, size)
+
+    def sample(key: jax.Array, n: int) -> Level:
+        return sample_levels(key, n, size, generator=generator)
+
+    return sample
+
+
+def check_generator(generator: Generator, size: Size) -> None:
+    """Trace a generator once, without compiling.
+
+    Raises:
+        ValueError: where it returns no level of ``size``, and whatever it raises itself, such as for a size too small.
+    """
+    level = jax.eval_shape(lambda key: generator(key, size), jax.random.key(0))
+    if not isinstance(level, Level):
+        raise ValueError(f"a generator returns one Level; {_name(generator)} returned {type(level).__name__}")
+    if level.size != size or level.gravity.ndim != 1:
+        found = f"a batch {level.gravity.shape[:-1]}" if level.gravity.ndim != 1 else f"size {level.size.name!r}"
+        raise ValueError(
+            f"{_name(generator)} was asked for one level of size {size.name!r} and returned {found}: "
+            "start from empty_level(size)"
+        )
+
+
+def _name(generator: Generator) -> str:
+    return getattr(generator, "__name__", str(generator))
+
+
+@functools.partial(jax.jit, static_argnames=("n", "size", "generator"))
+def _sample_levels(key: jax.Array, n: int, size: Size, generator: Generator) -> Level:
+    return jax.vmap(lambda key: generator(key, size))(jax.random.split(key, n))

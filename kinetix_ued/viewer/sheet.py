@@ -1,0 +1,168 @@
+"""Pictures for people: one level as an image, many levels as a sheet in one PNG file."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kinetix_ued.world import Level, WorldState
+
+from .render import check_resolution, render
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SUPERSAMPLE = 2
+"""Samples of a pixel in each direction: edges of these pictures are smooth."""
+
+MARKERS = 1.5
+"""Size of joints and thrusters, in the reference's, which are small for the eye."""
+
+AT_ONCE = 16
+"""Levels that are drawn side by side; bounds the memory for large pictures."""
+
+GAP, BORDER, FONT_SIZE = 10, 1, 13
+"""Space between pictures, width of the line around each, height of titles [pixel]."""
+
+PAPER, LINE, TEXT = (245, 245, 245), (120, 120, 120), (30, 30, 30)
+"""Colours of the sheet."""
+
+ELLIPSIS = "..."
+
+
+def picture(level: Level, world: WorldState | None = None, pixels: int = 250) -> np.ndarray:
+    """One level upright, row 0 on top: (pixels, pixels, 3) uint8; with smooth edges and with markers to be seen.
+
+    Args:
+        level: one level.
+        world: where its bodies are; where the level has them, if none is given.
+        pixels: width and height.
+
+    Raises:
+        ValueError: for a number of pixels that cannot be, or a batch of levels.
+    """
+    if level.gravity.ndim != 1:
+        raise ValueError("picture takes one level: use pictures for a batch")
+    levels, worlds = jax.tree.map(lambda x: jnp.asarray(x)[None], (level, world))
+    return pictures(levels, worlds, pixels)[0]
+
+
+def pictures(levels: Level, worlds: WorldState | None = None, pixels: int = 250) -> np.ndarray:
+    """A batch of n levels as ``picture`` shows each: (n, pixels, pixels, 3) uint8, from one compiled call.
+
+    Raises:
+        ValueError: for a number of pixels that cannot be, or a single level.
+    """
+    check_resolution(pixels, SUPERSAMPLE)
+    if levels.gravity.ndim != 2:
+        raise ValueError("pictures takes a batch of levels: use picture for one")
+    return np.asarray(_draw(levels, worlds, pixels))
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _draw(levels: Level, worlds: WorldState | None, pixels: int) -> jax.Array:
+    def one(scene: tuple[Level, WorldState | None]) -> jax.Array:
+        image = render(*scene, pixels=pixels, supersample=SUPERSAMPLE, markers=MARKERS)
+        return jnp.round(255 * image).astype(jnp.uint8).transpose(1, 0, 2)[::-1]
+
+    return jax.lax.map(one, (levels, worlds), batch_size=min(AT_ONCE, len(levels)))
+
+
+def sheet(images: Any, titles: Sequence[str] | None = None, columns: int | None = None) -> Image.Image:
+    """Pictures of one size in rows, each with its title below; a title too wide is shortened in its middle.
+
+    Args:
+        images: at least one, each (H, W, 3) uint8.
+        titles: one for each image.
+        columns: pictures in a row; about as many as rows, if not given.
+
+    Raises:
+        ValueError: no image, images that differ in shape, or another number of titles.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    images = [np.asarray(image) for image in images]
+    if not images:
+        raise ValueError("a sheet needs at least one picture")
+    if len({image.shape for image in images}) > 1 or images[0].ndim != 3:
+        raise ValueError(f"a sheet needs pictures (H, W, 3) of one size; got {sorted({i.shape for i in images})}")
+    if titles is not None and len(titles) != len(images):
+        raise ValueError(f"{len(images)} pictures need as many titles; got {len(titles)}")
+    columns = min(len(images), math.ceil(math.sqrt(len(images))) if columns is None else columns)
+    if columns < 1:
+        raise ValueError(f"columns must be at least 1; got {columns}")
+
+    height, width = images[0].shape[:2]
+    font = ImageFont.load_default(FONT_SIZE)
+    label = 0 if titles is None else FONT_SIZE + 8
+    step_x, step_y = width + 2 * BORDER + GAP, height + 2 * BORDER + label + GAP
+    rows = -(-len(images) // columns)
+    paper = Image.new("RGB", (columns * step_x + GAP, rows * step_y + GAP), PAPER)
+    draw = ImageDraw.Draw(paper)
+    for i, image in enumerate(images):
+        left, top = GAP + i % columns * step_x, GAP + i // columns * step_y
+        right, bottom = left + width + 2 * BORDER, top + height + 2 * BORDER
+        draw.rectangle((left, top, right - 1, bottom - 1), fill=LINE)
+        paper.paste(Image.fromarray(image), (left + BORDER, top + BORDER))
+        if titles is not None:
+            text = shortened(str(titles[i]), lambda text: font.getlength(text) <= width)
+            draw.text(((left + right) / 2, bottom + 4), text, fill=TEXT, font=font, anchor="ma")
+    return paper
+
+
+def shortened(text: str, fits: Any) -> str:
+    """The text in one line, or as much of its beginning and end around an ellipsis as ``fits`` (a function of a text)."""
+    text = " ".join(text.split())
+    if fits(text):
+        return text
+    for kept in range(len(text) - 1, 0, -1):
+        shorter = text[: -(-kept // 2)] + ELLIPSIS + text[len(text) - kept // 2 :]
+        if fits(shorter):
+            return shorter
+    return ""
+
+
+def save_sheet(
+    path: str | os.PathLike,
+    levels: Level,
+    titles: Sequence[str] | None = None,
+    *,
+    pixels: int = 250,
+    columns: int | None = None,
+    overwrite: bool = False,
+) -> None:
+    """A batch of levels as one PNG file, which appears whole or not at all; folders are made as needed.
+
+    Args:
+        path: of the file.
+        levels: a batch of one size.
+        titles: one for each level.
+        pixels: width and height of each picture.
+        columns: pictures in a row; about as many as rows, if not given.
+        overwrite: replace a file that is there.
+
+    Raises:
+        FileExistsError: there is such a file and ``overwrite`` is not set.
+        ValueError: a number of pixels, columns or titles that cannot be.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists: pass overwrite=True or choose another name")
+    image = sheet(pictures(levels, pixels=pixels), titles, columns)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
+    try:
+        with open(part, "xb") as file:
+            image.save(file, format="PNG", optimize=True)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,43 @@
+"""The documentation's examples, run as they are printed."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from kinetix_ued.cli import main
+from kinetix_ued.levels import load_levels
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+pytestmark = pytest.mark.skipif(not DOCS.exists(), reason="the tests are run away from the repository")
+
+
+def blocks(name: str, language: str = "python") -> list[str]:
+    """The code blocks of a page, in order."""
+    text = (DOCS / name).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def test_write_a_generator(tmp_path, monkeypatch, capsys):
+    """The page's file, its commands and its snippets; training takes the tiny preset in place of the quick one."""
+    monkeypatch.chdir(tmp_path)
+    whole, *snippets = blocks("write-a-generator.md")
+    Path("catapult.py").write_text(whole, encoding="utf-8")
+    shell = "".join(blocks("write-a-generator.md", "")).splitlines()
+    commands = [line.split()[1:] for line in shell if line.startswith("kinetix-ued")]
+    assert len(commands) == 4
+    for command in commands:
+        small = ["--preset", "tiny", "--eval-levels", "0", "--no-progress"] if command[0] == "train" else []
+        assert main([*command, *small]) == 0, capsys.readouterr().err
+    assert Path("catapults.png").stat().st_size > 10_000 and Path("catapults/sheet.png").exists()
+    names, levels = load_levels("catapults")
+    assert len(names) == 12
+    assert 0 < (levels.role == 3).any(axis=1).sum() < 12  # in some levels a red block is in the way
+
+    scope = runpy.run_path("catapult.py")
+    for snippet in snippets:
+        exec(snippet.replace('preset("quick", ', 'preset("tiny", progress=False, '), scope)
+    assert scope["run"].updates == 4 and len(scope["edited"]) == len(scope["moon"]) == 512
+    assert len(set(scope["moon"].gravity[:, 1].tolist())) > 10
