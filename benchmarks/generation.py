@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from kinetix_ued.generators import GENERATORS, make_generator, mutate_levels, sample_levels
+from kinetix_ued.generators import GENERATORS, has_levels, make_generator, mutate_levels, sample_levels
 from kinetix_ued.world import size_of
 
 from .report import machine, versions
@@ -52,15 +52,7 @@ class GenerationSettings:
 
 def fitting_generators(size: str) -> tuple[str, ...]:
     """The generators of this package that have levels of a size."""
-    fits = []
-    for name in GENERATORS:
-        generate = make_generator(name)
-        try:
-            jax.eval_shape(lambda key: generate(key, size_of(size)), jax.random.key(0))
-        except ValueError:
-            continue
-        fits.append(name)
-    return tuple(fits)
+    return tuple(name for name in GENERATORS if has_levels(make_generator(name), size_of(size)))
 
 
 def measure_generation(

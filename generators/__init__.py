@@ -5,14 +5,21 @@ A generator is a function ``(key, size) -> Level``; ``GENERATORS`` names those o
 
 from .edits import EDITS, Edit
 from .filters import FILTERS, Filter, lost_at_start, make_filter, noop_solves, overlapping, solved_at_start, uncontrollable
+from .generator import Generator
+from .locomotion import LocomotionLevels, locomotion_level
+from .mixture import mixed_sizes, mixture
 from .mutate import mutate_level, mutate_levels
 from .oversampling import DRAW_RATIO, FilterReport, filtered, sample_filtered
 from .parameters import RandomLevels
 from .permute import permute_slots
+from .physics import PhysicsRanges, randomise_physics
+from .pushing import PushingLevels, pushing_level
 from .random import random_level
-from .registry import GENERATORS, Generator, make_generator
+from .registry import GENERATORS, MixtureLevels, has_levels, make_generator
 from .sampling import Sampler, sample_levels, sampler
 from .sparse import SparseLevels, sparse_level
+from .triangles import TriangleLevels, triangle_level
+from .vehicles import VehicleLevels, vehicle_level
 
 __all__ = [
     "DRAW_RATIO",
@@ -23,23 +30,37 @@ __all__ = [
     "FilterReport",
     "GENERATORS",
     "Generator",
+    "LocomotionLevels",
+    "MixtureLevels",
+    "PhysicsRanges",
+    "PushingLevels",
     "RandomLevels",
     "Sampler",
     "SparseLevels",
+    "TriangleLevels",
+    "VehicleLevels",
     "filtered",
+    "has_levels",
+    "locomotion_level",
     "lost_at_start",
     "make_filter",
     "make_generator",
+    "mixed_sizes",
+    "mixture",
     "mutate_level",
     "mutate_levels",
     "noop_solves",
     "overlapping",
     "permute_slots",
+    "pushing_level",
     "random_level",
+    "randomise_physics",
     "sample_filtered",
     "sample_levels",
     "sampler",
     "solved_at_start",
     "sparse_level",
+    "triangle_level",
     "uncontrollable",
+    "vehicle_level",
 ]

@@ -170,9 +170,9 @@ def _walker(
     joints = iter(range(limbs))
 
     def joint(a: int, b: int, point: Point, when: jax.Array) -> None:
-        limits, motor = (-u(p.limit), u(p.limit)), {"speed": u(p.motor_speed), "power": u(p.motor_power)}
-        binding = channels[next(joints) % MOTOR_BINDINGS]
-        scene.joint(a, b, point, binding=binding, limits=limits, when=when, **motor)
+        binding, limits = channels[next(joints) % MOTOR_BINDINGS], (-u(p.limit), u(p.limit))
+        speed, power = u(p.motor_speed), u(p.motor_power)
+        scene.joint(a, b, point, binding=binding, limits=limits, speed=speed, power=power, when=when)
 
     # Where a joint and a polygon are left, or legs are missing, there may be a limb at an end or on top of the body.
     width, spare = u(p.limb_width), limbs > legs * segments
@@ -184,7 +184,7 @@ def _walker(
         in_leg = 1 + one_of(next(draw), segments)
         weights = [jnp.where(in_leg > j, u((LEAST_SHARE, 1.3)), 0.0) for j in range(segments)]
         along = (k + u((0.25, 0.75))) / count - 0.5
-        point = x + along * (length - 2 * width), FLOOR_HEIGHT + hip
+        point: Point = x + along * (length - 2 * width), FLOOR_HEIGHT + hip
         parent = body
         for j in range(segments):
             here = there & (in_leg > j)
@@ -195,7 +195,7 @@ def _walker(
             # A segment reaches half its width beyond the joints at its ends; the last one stops at the ground.
             sole = jnp.where(last, width / 2 * (jnp.cos(angle) + jnp.abs(jnp.sin(angle))), 0.0)
             span = jnp.where(here, (hip * weights[j] / sum(weights) - sole) / jnp.cos(angle), 0.1)
-            end = point[0] + span * jnp.sin(angle), point[1] - span * jnp.cos(angle)
+            end: Point = point[0] + span * jnp.sin(angle), point[1] - span * jnp.cos(angle)
             role = jnp.where(green_foot & last, GREEN, 0) if k == 0 else 0
             middle, at, turn, tall = _middle(point, end), point, angle, span + width
             if k == legs - 1 and j == 0 and not spare and legs > least:

@@ -16,7 +16,7 @@ from kinetix_ued.world import SIZES, Level, Size, size_of
 from .checks import check_shares
 from .draws import weighted
 from .random import random_level
-from .registry import Generator
+from .generator import Generator
 
 
 @dataclasses.dataclass(frozen=True)

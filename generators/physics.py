@@ -15,7 +15,7 @@ from kinetix_ued.world.constants import STATIC_POLYGONS
 
 from .checks import check_chances, check_ranges
 from .draws import between
-from .registry import Generator
+from .generator import Generator
 
 
 @dataclasses.dataclass(frozen=True)

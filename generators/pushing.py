@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -139,11 +139,11 @@ def pushing_level(key: jax.Array, size: str | Size = "l", parameters: PushingLev
     links = min(MAX_LINKS, size.joints, polygons)
     links = links if links > 1 and p.arm_chance > 0 else 0
     left = polygons - max(links, 1)
-    boxes = min(p.max_stack, max(left - 1, 1))
     shared = left == 0 and links > 1  # the only box has the slot of the arm's second link
+    boxes = min(p.max_stack, max(left - 1, 1)) if left or shared else 0
 
     key, key_slots = jax.random.split(key)
-    draw = iter(list(jax.random.uniform(key, (DRAWS + DRAWS_PER_PART * (boxes + MAX_LINKS),))))
+    draw = iter(list(jax.random.uniform(key, (DRAWS + DRAWS_PER_PART * (boxes + 1 + MAX_LINKS),))))
     u = lambda bounds: between(next(draw), *bounds)
     arm = (next(draw) < p.arm_chance) & (links > 0)
     lift = ~arm & (next(draw) < p.lift_chance)
@@ -151,9 +151,9 @@ def pushing_level(key: jax.Array, size: str | Size = "l", parameters: PushingLev
     table_height = u(p.table_height)
     base = FLOOR_HEIGHT + jnp.where(table, table_height, 0.0)
 
-    count = one_of(next(draw), boxes + 1) if left or shared else jnp.int32(0)
+    count = one_of(next(draw), boxes + 1)
     count = jnp.where(lift | (arm & shared), 0, count)
-    stack, top, radius, green_box = _stack(base, boxes, count, draw, p)
+    stack, top, radius, green_box = _stack(base, max(boxes, 1), count, draw, p)
     block = Box(0.0, 0.0, u(p.block_size), u(p.block_size), 0, ~arm)
     ball_y = top.y + top.height / 2 + radius + jnp.where(lift, block.height, 0.0)
     object_y = jnp.where(green_box, top.y, ball_y)
@@ -187,7 +187,7 @@ def pushing_level(key: jax.Array, size: str | Size = "l", parameters: PushingLev
     load = sum(box.width * box.height * box.there for box in stack) + jnp.where(green_box, 0.0, math.pi * radius**2)
     stack = [box._replace(x=x + box.x) for box in stack]
     _tool(scene, links, block, stack[:1] if shared else [], (shoulder, reach), load, arm, lift, draw, p)
-    for box in stack if left else []:
+    for box in stack[:boxes] if left else []:
         scene.rectangle((box.x, box.y), box.width, box.height, role=box.role, when=box.there)
     if left > 1:
         middle = edge / 2, FLOOR_HEIGHT + table_height / 2
@@ -264,7 +264,11 @@ def _tool(
             link = Box(*(jnp.where(arm, *pair) for pair in zip(link, box, strict=True)))
         slot = scene.rectangle((link.x, link.y), link.width, link.height, role=link.role, when=link.there)
         limits = (0.0, u((1.5, 2.8))) if k == 0 else (-u((0.8, 2.5)), u((0.8, 2.5)))
-        motor = {"speed": u(p.motor_speed), "power": u(p.motor_power), "binding": (channel + k) % MOTOR_BINDINGS}
+        motor: dict[str, Any] = {
+            "speed": u(p.motor_speed),
+            "power": u(p.motor_power),
+            "binding": (channel + k) % MOTOR_BINDINGS,
+        }
         scene.joint(parent, slot, (CLEARANCE, y), limits=limits, when=there, **motor)
         parent, y = slot, y - span
     if not links:

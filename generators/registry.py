@@ -9,14 +9,18 @@ from typing import Any
 import jax
 
 from kinetix_ued.user_code import load_function, names_a_file
-from kinetix_ued.world import Level, Size, size_of
+from kinetix_ued.world import SIZES, Level, Size, size_of
 
+from .generator import Generator
+from .locomotion import LocomotionLevels, locomotion_level
+from .mixture import mixed_sizes, mixture
 from .parameters import RandomLevels
+from .physics import PhysicsRanges, randomise_physics
+from .pushing import PushingLevels, pushing_level
 from .random import random_level
 from .sparse import SparseLevels, sparse_level
-
-Generator = Callable[[jax.Array, Size], Level]
-"""``generate(key, size)``: one level. Pure and traceable, with ``size`` static."""
+from .triangles import TriangleLevels, triangle_level
+from .vehicles import VehicleLevels, vehicle_level
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,9 +38,61 @@ class Kind:
     summary: str
 
 
+def physics_level(key: jax.Array, size: str | Size, parameters: PhysicsRanges = PhysicsRanges()) -> Level:
+    """One random level in random physics; see ``randomise_physics``."""
+    return randomise_physics(random_level, parameters)(key, size_of(size))
+
+
+def mixed_sizes_level(key: jax.Array, size: str | Size, parameters: RandomLevels = RandomLevels()) -> Level:
+    """One random level of one of the standard sizes that ``size`` holds, as the reference's ``random_all``."""
+    size = size_of(size)
+    fitting = [name for name, known in SIZES.items() if size.holds(known)] or [size]
+    return mixed_sizes(fitting, Configured("random", parameters))(key, size)
+
+
+@dataclasses.dataclass(frozen=True)
+class MixtureLevels:
+    """Parameters of the mixture of this package's kinds of levels.
+
+    Raises:
+        ValueError: for no kind at all, or a share outside [0, 1].
+    """
+
+    random_share: float = 0.5
+    """Probability of a random level."""
+    others: tuple[str, ...] = ("triangles", "locomotion", "vehicles", "pushing", "physics")
+    """Kinds by name that share the rest equally, as far as they have levels of the size."""
+
+    def __post_init__(self):
+        if not 0.0 <= self.random_share <= 1.0:
+            raise ValueError(f"random_share is a probability, between 0 and 1; got {self.random_share}")
+        if not self.others:
+            raise ValueError("a mixture needs other kinds beside random levels: name some of GENERATORS")
+
+
+def mixture_level(key: jax.Array, size: str | Size, parameters: MixtureLevels = MixtureLevels()) -> Level:
+    """One level of a kind drawn by the shares of ``parameters``; see ``mixture`` for one of your own.
+
+    Raises:
+        ValueError: for an unknown kind.
+    """
+    size = size_of(size)
+    others = [generator for name in parameters.others if has_levels(generator := make_generator(name), size)]
+    share = (1.0 - parameters.random_share) / max(len(others), 1)
+    parts = [(make_generator("random"), 1.0 - share * len(others)), *((other, share) for other in others)]
+    return mixture(parts)(key, size)
+
+
 GENERATORS: dict[str, Kind] = {
     "random": Kind(random_level, RandomLevels, "the reference's distribution of random levels"),
+    "triangles": Kind(triangle_level, TriangleLevels, "random levels in which some rectangles are triangles"),
+    "physics": Kind(physics_level, PhysicsRanges, "random levels in random gravity, friction, density and restitution"),
+    "locomotion": Kind(locomotion_level, LocomotionLevels, "walkers of random morphology that must reach a target"),
+    "vehicles": Kind(vehicle_level, VehicleLevels, "wheeled vehicles on terrain"),
+    "pushing": Kind(pushing_level, PushingLevels, "objects and stacks to be pushed or thrown to a goal"),
     "sparse": Kind(sparse_level, SparseLevels, "green, blue and a motor or thruster, and nothing else: ACCEL's start"),
+    "mixed_sizes": Kind(mixed_sizes_level, RandomLevels, "random levels of all standard sizes, padded to one"),
+    "mixture": Kind(mixture_level, MixtureLevels, "half random levels, half all other kinds that fit the size"),
 }
 """Generators by name."""
 
@@ -80,3 +136,12 @@ def make_generator(generator: str | Generator, parameters: Any = None) -> Genera
         return load_function(generator)
     known = ", ".join(GENERATORS)
     raise ValueError(f"unknown generator {generator!r}: use one of {known}, or file.py:function for one of your own")
+
+
+def has_levels(generator: Generator, size: Size) -> bool:
+    """Whether a generator takes levels of ``size``, or refuses it; nothing is compiled."""
+    try:
+        jax.eval_shape(lambda key: generator(key, size), jax.random.key(0))
+    except ValueError:
+        return False
+    return True

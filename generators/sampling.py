@@ -11,7 +11,8 @@ import jax
 from kinetix_ued.world import Level, Size, size_of
 
 from .checks import positive_count
-from .registry import Generator, make_generator
+from .generator import Generator
+from .registry import make_generator
 
 Sampler = Callable[[jax.Array, int], Level]
 """``sample(key, n)``: n levels with a leading axis."""

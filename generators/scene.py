@@ -1,11 +1,12 @@
 """Putting a level together whose parts are known before anything runs: every part has a slot of its own.
 
 ``levels.builder`` looks for a free slot with every addition. A generator that decides beforehand which slot holds what,
-and only computes whether it is there and how large, compiles in a third of the time.
+and only computes whether it is there and how large, compiles in two thirds of the time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kinetix_ued.levels.builder import with_masses
+from kinetix_ued.levels.resize import BODY_FIELDS, JOINT_FIELDS, THRUSTER_FIELDS
 from kinetix_ued.world import Level, Size, empty_level
 from kinetix_ued.world.constants import MAX_VERTICES, ROOM_SIZE, STATIC_POLYGONS
 from kinetix_ued.world.geometry import rotate_back, rotation_matrix
@@ -58,14 +60,14 @@ class Scene:
         """A circle; options are those of ``_add``."""
         return self._add("circle", centre, 0.0, radius=radius, **options)
 
-    def polygon(self, corners: list[Point], n_vertices: int | jax.Array | None = None, **options: Any) -> int:
+    def polygon(self, corners: Sequence[Point], n_vertices: int | jax.Array | None = None, **options: Any) -> int:
         """A polygon with ``corners``, clockwise in the room [m]; of four given, ``n_vertices`` may say to use three."""
         if n_vertices is None:
             n_vertices = len(corners)
         triangle = n_vertices == 3
         # An unused corner is the first again, which makes the inertia of ``world.mass`` the true one.
         last = corners[0] if len(corners) == 3 else corners[3]
-        last = tuple(jnp.where(triangle, first, other) for first, other in zip(corners[0], last, strict=True))
+        last = jnp.where(triangle, corners[0][0], last[0]), jnp.where(triangle, corners[0][1], last[1])
         corners = [*corners[:3], last]
         mean = lambda axis: (sum(c[axis] for c in corners) - jnp.where(triangle, last[axis], 0.0)) / n_vertices
         centre = mean(0), mean(1)
@@ -125,7 +127,7 @@ class Scene:
         """The level, at rest, with everything in the slot it was given."""
         level = _into(empty_level(self.size), self._body_fields(floor_role))
         level = with_masses(level, jnp.stack([jnp.asarray(b.get("free", False)) for b in self._rows()]))
-        return _into(level, self._joint_fields() | self._thruster_fields())
+        return _cleared(_into(level, self._joint_fields() | self._thruster_fields()))
 
     def _rows(self) -> list[dict[str, Any]]:
         return [self.bodies.get(slot, {}) for slot in range(self.size.bodies)]
@@ -191,11 +193,26 @@ def _into(level: Level, fields: dict[str, dict[int, Any]]) -> Level:
     return level.replace(**{name: filled(name, entries) for name, entries in fields.items() if entries})
 
 
+def _cleared(level: Level) -> Level:
+    """``level`` with the slots of what is not there as they are in an empty level."""
+    empty, fields = empty_level(level.size), {}
+    for names, active in (
+        (BODY_FIELDS, level.active),
+        (JOINT_FIELDS, level.joint_active),
+        (THRUSTER_FIELDS, level.thruster_active),
+    ):
+        for name in names:
+            old, new = getattr(empty, name), getattr(level, name)
+            fields[name] = jnp.where(active.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
+    return level.replace(**fields)
+
+
 def mirrored(level: Level, mirror: jax.Array) -> Level:
     """``level`` as in a mirror, left and right exchanged, where ``mirror`` () bool holds. Walls keep their places."""
-    statics = np.arange(level.size.bodies) < STATIC_POLYGONS
-    bodies = ~statics & mirror
+    bodies = mirror & level.active & (np.arange(level.size.bodies) >= STATIC_POLYGONS)
+    joints, thrusters = mirror & level.joint_active, mirror & level.thruster_active
     flip = lambda vectors: vectors * np.array([-1.0, 1.0], np.float32)
+    shift = np.array([ROOM_SIZE, 0.0], np.float32)
     choose = lambda mask, new, old: jnp.where(mask.reshape(-1, *(1,) * (old.ndim - 1)), new, old)
     # Mirrored corners run counter-clockwise; reading them backwards, from the first on, makes them clockwise again.
     backwards = jnp.where(
@@ -204,10 +221,8 @@ def mirrored(level: Level, mirror: jax.Array) -> Level:
         level.vertices[:, [0, 2, 1, 3]],
     )
     on_wall = lambda body: (body == LEFT_WALL) | (body == RIGHT_WALL)
-    wall = lambda body: jnp.where(mirror & on_wall(body), LEFT_WALL + RIGHT_WALL - body, body)
-    everywhere = lambda new, old: jnp.where(mirror, new, old)
-    shift = np.array([ROOM_SIZE, 0.0], np.float32)
-    anchor = lambda point, body: flip(point) + jnp.where(on_wall(body)[:, None], shift, 0.0)
+    wall = lambda body: jnp.where(joints & on_wall(body), LEFT_WALL + RIGHT_WALL - body, body)
+    anchor = lambda point, body: choose(joints, flip(point) + jnp.where(on_wall(body)[:, None], shift, 0.0), point)
     return level.replace(
         position=choose(bodies, flip(level.position) + shift, level.position),
         velocity=choose(bodies, flip(level.velocity), level.velocity),
@@ -216,11 +231,11 @@ def mirrored(level: Level, mirror: jax.Array) -> Level:
         vertices=choose(bodies, flip(backwards), level.vertices),
         joint_a=wall(level.joint_a),
         joint_b=wall(level.joint_b),
-        joint_anchor_a=everywhere(anchor(level.joint_anchor_a, level.joint_a), level.joint_anchor_a),
-        joint_anchor_b=everywhere(anchor(level.joint_anchor_b, level.joint_b), level.joint_anchor_b),
-        joint_rotation=everywhere(-level.joint_rotation, level.joint_rotation),
-        joint_min=everywhere(-level.joint_max, level.joint_min),
-        joint_max=everywhere(-level.joint_min, level.joint_max),
-        thruster_position=everywhere(flip(level.thruster_position), level.thruster_position),
-        thruster_rotation=everywhere(np.float32(np.pi) - level.thruster_rotation, level.thruster_rotation),
+        joint_anchor_a=anchor(level.joint_anchor_a, level.joint_a),
+        joint_anchor_b=anchor(level.joint_anchor_b, level.joint_b),
+        joint_rotation=jnp.where(joints, -level.joint_rotation, level.joint_rotation),
+        joint_min=jnp.where(joints, -level.joint_max, level.joint_min),
+        joint_max=jnp.where(joints, -level.joint_min, level.joint_max),
+        thruster_position=choose(thrusters, flip(level.thruster_position), level.thruster_position),
+        thruster_rotation=jnp.where(thrusters, np.float32(np.pi) - level.thruster_rotation, level.thruster_rotation),
     )

@@ -30,7 +30,7 @@ class TriangleLevels:
     """
 
     share: float = 0.5
-    """Probability that a rectangle becomes a triangle. One whose joints and thrusters leave no corner to cut off stays."""
+    """Probability that a rectangle becomes a triangle, unless joints and thrusters leave no corner to cut off."""
     random: RandomLevels = dataclasses.field(default_factory=RandomLevels)
     """Parameters of the levels before that."""
 
@@ -110,7 +110,7 @@ def _of(index: jax.Array, values: jax.Array) -> jax.Array:
 
 
 def _holds_all(level: Level, triangles: jax.Array) -> jax.Array:
-    """Which ``triangles`` (P, 4, 3, 2), in their polygons' frames, hold all points of joints and thrusters (P, 4) bool."""
+    """Which ``triangles`` (P, 4, 3, 2), in their polygons' frames, hold all joints and thrusters (P, 4) bool."""
     points = jnp.concatenate([level.joint_anchor_a, level.joint_anchor_b, level.thruster_position])
     body = jnp.concatenate([level.joint_a, level.joint_b, level.thruster_body])
     used = jnp.concatenate([level.joint_active, level.joint_active, level.thruster_active])

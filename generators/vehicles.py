@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -109,8 +110,8 @@ def vehicle_level(key: jax.Array, size: str | Size = "l", parameters: VehicleLev
     """One level with a vehicle; traceable, with ``size`` and ``parameters`` static.
 
     The vehicle starts on level ground at one side, its target stands at the other. Each polygon that is left, up to
-    five, may become a piece of terrain between them: a ramp up, stretches of varying slope, a ramp down. A size with one
-    circle beside the target has a cart with one wheel, whose tail drags on the floor.
+    five, may become a piece of terrain between them: a ramp up, stretches of varying slope, a ramp down. A size with
+    one circle beside the target has a cart with one wheel, whose tail drags on the floor.
 
     Args:
         key: of the random numbers.
@@ -160,7 +161,7 @@ def _vehicle(scene: Scene, wheels: int, draw: Draws, p: VehicleLevels) -> tuple[
     mass = length * height
 
     shared, channel = next(draw) < p.shared_binding_chance, one_of(next(draw), MOTOR_BINDINGS)
-    motor = {"speed": u(p.motor_speed), "power": u(p.motor_power)}
+    motor: dict[str, Any] = {"speed": u(p.motor_speed), "power": u(p.motor_power)}
     for k, place in enumerate((1.0, -1.0)[:wheels]):
         r = radius * (1.0 if wheels == 1 else u((0.95, 1.05)))
         at = (hub if wheels == 1 else x + place * axle_x, FLOOR_HEIGHT + r)
@@ -214,7 +215,7 @@ def _terrain(scene: Scene, pieces: int, start: jax.Array, end: jax.Array, draw: 
     share = (end - start - gap) / jnp.maximum(sum(weights), 1.0)
     widths = [share * weight for weight in weights]
 
-    floor, x = FLOOR_HEIGHT, start + widths[0]
+    floor, x = jnp.float32(FLOOR_HEIGHT), start + widths[0]
     top = jnp.where(count == 1, start + widths[0] / 2, x)
     height = jnp.minimum((top - start) * between(next(draw), *p.slope), p.terrain_height)
     scene.polygon([(start, floor), (top, floor + height), (x, floor)], when=present[0], fixed=True)

@@ -29,7 +29,7 @@ _HOMES = {
     "save_level": "kinetix_ued.levels",
     "train": "kinetix_ued.training",
 }
-_PACKAGES = ("agents", "benchmarks", "curricula", "environment", "generators", "levels", "training", "world")
+_PACKAGES = ("agents", "benchmarks", "curricula", "environment", "generators", "levels", "training", "viewer", "world")
 
 __all__ = [*_HOMES, *_PACKAGES]
 

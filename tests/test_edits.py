@@ -63,17 +63,19 @@ def littered(level: Level) -> Level:
     )
 
 
-@functools.cache
+def recorded_levels(size: str) -> list[Level]:
+    return [load_level(path) for path in sorted((DATA / size).glob("*.json"))]
+
+
 def edited_levels(size: str) -> Level:
-    """Recorded levels after 25 edits of all kinds: what single edits are tried on."""
-    levels = [load_level(path) for path in sorted((DATA / size).glob("*.json"))]
+    """Recorded levels after 25 edits of all kinds; those of size l, without litter, serve to try single edits on."""
+    levels = recorded_levels(size)
     levels = [*levels, triangle_and_loop()] if size == "l" else [littered(level) for level in levels]
     copies = jax.tree.map(lambda *x: jnp.repeat(jnp.stack(x), COPIES, axis=0), *levels)
     return host(mutate_levels(jax.random.key(3), copies, 25, EVERY_EDIT))
 
 
-@functools.cache
-def single_edits(size: str) -> dict[str, tuple[np.ndarray, Level]]:
+def single_edits(levels: Level) -> dict[str, tuple[np.ndarray, Level]]:
     """For each edit where it is possible, and every level after it."""
 
     @jax.jit
@@ -82,7 +84,7 @@ def single_edits(size: str) -> dict[str, tuple[np.ndarray, Level]]:
         one = lambda edit, u, level: (edit.possible(level), edit.apply(u, level, DEFAULT))
         return {edit.name: jax.vmap(functools.partial(one, edit))(u, levels) for edit in EDITS.values()}
 
-    return host(edit_all(jax.random.key(4), edited_levels(size)))
+    return host(edit_all(jax.random.key(4), levels))
 
 
 # What a level must be
@@ -156,16 +158,19 @@ def assert_valid(levels: Level) -> None:
         assert index.min() >= 0 and index.max() < levels.size.bodies and at_bodies(levels.active, index)[mask].all()
 
 
-@pytest.mark.parametrize("size", ["s", "m", "l"])
-def test_levels_are_valid_after_many_edits(size):
-    levels = edited_levels(size)
+def assert_valid_after_many_edits(levels: Level) -> None:
     assert_valid(levels)
-    shape = shape_mask(levels)
+    shape, size = shape_mask(levels), levels.size.name
     assert (levels.collision_mode[shape] == 1).all() and (levels.velocity[shape] == 0).all()
     assert not (levels.motor_auto & levels.joint_active).any() and not levels.joint_impulse.any()
     assert not levels.contact_normal_impulse.any() and levels.density[shape].max() <= (2 if size == "l" else 1)
     kinds = np.unique(np.concatenate([levels.active, levels.joint_active, levels.thruster_active], 1), axis=0)
     assert len(kinds) > (8 if size == "s" else 30) and len(np.unique(levels.gravity[:, 1])) > 40
+
+
+@pytest.mark.parametrize("size", ["s", "m"])
+def test_levels_are_valid_after_many_edits(size):
+    assert_valid_after_many_edits(edited_levels(size))
 
 
 # What each edit does
@@ -375,21 +380,22 @@ CHECKS = {name.removeprefix("check_"): check for name, check in list(globals().i
 
 
 def test_every_edit_does_what_its_name_says_and_only_that():
+    """On levels of size l that many edits made, so that unusual ones are among them."""
     before = edited_levels("l")
-    for name, (possible, after) in single_edits("l").items():
+    assert_valid_after_many_edits(before)
+    edits = single_edits(before)
+    for name, (possible, after) in edits.items():
         assert possible.sum() >= 15, name
         CHECKS[name](before[possible], after[possible])
         if name not in ("resize", "rotate"):  # after those a centre may be outside, and mutate_level gives the edit up
             assert_valid(after[possible])
         beyond = np.abs(after.position - ROOM_SIZE / 2) > ROOM_SIZE / 2 + ROUNDING
-        outside = (shape_mask(after) & beyond.any(-1)).any(1)
-        assert outside.mean() < 0.01, name
+        assert (shape_mask(after) & beyond.any(-1)).any(1).mean() < 0.01, name
+    check_where_possible(before, {name: possible for name, (possible, _) in edits.items()})
 
 
-def test_possible_by_counting():
+def check_where_possible(levels: Level, possible: dict[str, np.ndarray]) -> None:
     """What each edit needs, counted anew."""
-    levels = edited_levels("l")
-    possible = {name: result[0] for name, result in single_edits("l").items()}
     shape = shape_mask(levels)
     vacant = ~levels.active[:, STATIC_POLYGONS:].all(1)
     np.testing.assert_array_equal(possible["add_shape"], vacant)
@@ -406,7 +412,9 @@ def test_possible_by_counting():
 
 def test_an_impossible_edit_is_never_chosen():
     """A removal takes a thruster or a joint wherever there is one, and changes nothing where there is none."""
-    levels = edited_levels("s")
+    levels = host(jax.tree.map(lambda *x: jnp.repeat(jnp.stack(x), COPIES, axis=0), *recorded_levels("s")))
+    there = np.random.default_rng(0).random((2, len(levels), 1)) < 0.8
+    levels = levels.replace(joint_active=levels.joint_active & there[0], thruster_active=levels.thruster_active & there[1])
     left = lambda levels: levels.joint_active.sum(1) + levels.thruster_active.sum(1)
     assert set(np.unique(left(levels))) == {0, 1, 2}
     fewer = host(mutate_levels(jax.random.key(0), levels, 1, {"remove_joint": 1.0, "remove_thruster": 1e-3}))
@@ -417,14 +425,14 @@ def test_an_impossible_edit_is_never_chosen():
 
 
 def test_same_key_same_edits_and_a_batch_is_a_loop():
-    levels = edited_levels("s")[:8]
+    levels = host(jax.tree.map(lambda *x: jnp.stack(x), *recorded_levels("s")))
     weights = {"move": 1.0, "swap_roles": 2}
     batch = host(mutate_levels(jax.random.key(5), levels, 3, weights))
     again = mutate_levels(jax.random.key(5), levels, 3, dict(reversed(weights.items())))
     jax.tree.map(np.testing.assert_array_equal, batch, host(again))
     other = mutate_levels(jax.random.key(6), levels, 3, weights)
     assert (np.asarray(other.position) != batch.position).any()
-    key = jax.random.split(jax.random.key(5), 8)[2]
+    key = jax.random.split(jax.random.key(5), len(levels))[2]
     one = host(mutate_level(key, levels[2], 3, weights))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[2], b, atol=1e-5), batch, one)
     assert_valid(batch)

@@ -16,7 +16,7 @@ from kinetix_ued.generators.pushing import PushingLevels, pushing_level
 from kinetix_ued.generators.roles import BLUE, GREEN, RED
 from kinetix_ued.generators.triangles import TriangleLevels, cut_corners, triangle_level
 from kinetix_ued.generators.vehicles import VehicleLevels, vehicle_level
-from kinetix_ued.levels.resize import resize_level
+from kinetix_ued.levels.resize import BODY_FIELDS, JOINT_FIELDS, THRUSTER_FIELDS, resize_level
 from kinetix_ued.levels.validity import faults
 from kinetix_ued.world import Level, empty_level, size_of
 from kinetix_ued.world.constants import FLOOR_HEIGHT, STATIC_POLYGONS
@@ -35,8 +35,14 @@ WORLDS = [
 ]
 
 
+quick = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+"""Compiled in half the time: these programs run once."""
+
+overlaps = quick(overlapping)
+
+
 def batch(generator, size: str, *parameters) -> Level:
-    return jax.jit(jax.vmap(lambda key: generator(key, size_of(size), *parameters)))(KEYS)
+    return quick(jax.vmap(lambda key: generator(key, size_of(size), *parameters)))(KEYS)
 
 
 @functools.cache
@@ -82,7 +88,7 @@ def test_every_level_is_valid_and_nothing_overlaps(generator, size):
     levels = levels_of(generator, size)
     assert levels.size == size_of(size)
     all_valid(levels)
-    assert not np.asarray(overlapping(levels)).any()
+    assert not np.asarray(overlaps(levels)).any()
 
 
 @pytest.mark.parametrize("generator", [locomotion_level, vehicle_level, pushing_level])
@@ -93,13 +99,29 @@ def test_nothing_is_decided_at_the_start_and_waiting_solves_hardly_anything(gene
     assert np.asarray(noop_solves(levels)).mean() < 0.04
 
 
-@pytest.mark.parametrize(("generator", "size"), [WORLDS[1], WORLDS[3], WORLDS[6]])
+@pytest.mark.parametrize(("generator", "size"), [WORLDS[1], WORLDS[6]])
 def test_one_level_alone_is_that_of_the_batch(generator, size):
     levels = levels_of(generator, size)
-    again = generator(KEYS[5], size)
+    again = quick(lambda key: generator(key, size))(KEYS[5])
     for name in Level.__dataclass_fields__:
         if name != "size":
             np.testing.assert_allclose(getattr(again, name), getattr(levels, name)[5], atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize(("generator", "size"), [WORLDS[0], WORLDS[2], WORLDS[4]])
+def test_empty_slots_are_those_of_an_empty_level(generator, size):
+    levels, empty = levels_of(generator, size), empty_level(size)
+    for names, active in (
+        (BODY_FIELDS, "active"),
+        (JOINT_FIELDS, "joint_active"),
+        (THRUSTER_FIELDS, "thruster_active"),
+    ):
+        unused = ~getattr(levels, active)
+        assert unused.any()
+        for name in names:
+            expected = np.broadcast_to(getattr(empty, name)[-1], getattr(levels, name)[unused].shape)
+            if name != "n_vertices":
+                np.testing.assert_array_equal(getattr(levels, name)[unused], expected, err_msg=name)
 
 
 @pytest.mark.parametrize(("generator", "size"), WORLDS, ids=lambda value: getattr(value, "__name__", value))
@@ -166,8 +188,6 @@ def test_walkers_stand_on_the_floor_with_all_parts_joined(size):
     assert len(np.unique(joints)) == (1 if size == "m" else 6)
     floor = levels.role[:, 0] == RED
     assert 0.1 < floor.mean() < 0.3
-    green_limb = body_values(levels.joint_b, np.zeros((N_LEVELS, 1), int))
-    assert green_limb.shape == (N_LEVELS, 1)
 
 
 # Vehicles
@@ -194,11 +214,10 @@ def test_vehicles_stand_on_wheels_with_the_terrain_below_their_target():
 
 
 def test_a_cart_rests_on_its_wheel_and_tail_and_never_on_a_red_floor():
-    levels = batch(vehicle_level, "s", VehicleLevels(red_floor_chance=1.0, thruster_chance=0.0))
-    all_valid(levels)
-    assert not levels.thruster_active.any() and (levels.role[:, 0] == 0).all()
-    bottom = lowest(jax.tree.map(np.asarray, levels))
-    np.testing.assert_allclose(bottom[:, STATIC_POLYGONS], FLOOR_HEIGHT, atol=1e-4)
+    levels = levels_of(vehicle_level, "s")
+    assert (levels.role[:, 0] == 0).all() and levels.thruster_active.any() and not levels.thruster_active.all()
+    bottom = np.where(free(levels), lowest(levels), FLOOR_HEIGHT)
+    np.testing.assert_allclose(bottom, FLOOR_HEIGHT, atol=1e-4)
 
 
 # Pushing
@@ -221,11 +240,11 @@ def test_objects_rest_on_something_and_tools_are_arms_or_blocks():
 
 
 def test_chances_of_nought_and_one_are_kept_to():
-    blocks = batch(pushing_level, "m", PushingLevels(arm_chance=0.0, lift_chance=1.0))
+    blocks = jax.tree.map(np.asarray, batch(pushing_level, "m", PushingLevels(arm_chance=0.0, lift_chance=1.0)))
     all_valid(blocks)
     assert not blocks.joint_active.any() and blocks.thruster_active.all()
-    assert (blocks.thruster_rotation == np.float32(np.pi / 2)).all()
-    above = where_is(jax.tree.map(np.asarray, blocks), BLUE) - where_is(jax.tree.map(np.asarray, blocks), GREEN)
+    np.testing.assert_allclose(blocks.thruster_rotation, np.pi / 2, atol=1e-5)
+    above = where_is(blocks, BLUE) - where_is(blocks, GREEN)
     assert (above[:, 1] > 0.2).all() and (np.abs(above[:, 0]) < 0.31).all()
 
 
@@ -235,13 +254,18 @@ def test_chances_of_nought_and_one_are_kept_to():
 def test_cutting_corners_moves_nothing_else():
     levels = jax.tree.map(jnp.asarray, levels_of(pushing_level, "l"))
     u = jax.random.uniform(jax.random.key(2), (2, N_LEVELS, levels.size.polygons))
-    cut = jax.jit(jax.vmap(cut_corners))(levels, u[0] < 0.7, u[1])
+    cut = quick(jax.vmap(cut_corners))(levels, u[0] < 0.7, u[1])
     all_valid(cut)  # convex, clockwise, centred, masses right, anchors together
     before, after = (jax.tree.map(np.asarray, x) for x in (levels, cut))
     triangle = after.active & (after.n_vertices == 3)
     rectangle = before.active & (np.arange(before.size.bodies) < before.size.polygons)
     rectangle[:, :STATIC_POLYGONS] = False
-    assert 0.6 < triangle.sum() / rectangle.sum() < 0.75
+    slot, bare = np.arange(before.size.bodies), rectangle.copy()
+    for body, used in (("joint_a", "joint_active"), ("joint_b", "joint_active"), ("thruster_body", "thruster_active")):
+        there = getattr(before, used)[..., None]
+        bare &= ~(there & (getattr(before, body)[..., None] == slot)).any(1)
+    assert 0.65 < triangle[bare].mean() < 0.75  # nothing keeps these
+    assert triangle[rectangle & ~bare].any()
     moving = triangle & (before.inverse_mass > 0)
     np.testing.assert_allclose(after.inverse_mass[moving], 2 * before.inverse_mass[moving], rtol=1e-4)
     untouched = ~triangle
@@ -264,12 +288,12 @@ def test_cutting_corners_moves_nothing_else():
         np.testing.assert_allclose(moved[there], stayed[there], atol=1e-5)
 
     # Thrusters pushed through the centre of mass, or off it where they lift at one side of a block.
-    force = lambda level: np.stack([np.cos(level.thruster_rotation), np.sin(level.thruster_rotation)], -1)
-    arm = lambda level: np.cross(
-        np.pad(level.thruster_position, ((0, 0), (0, 0), (0, 1))), np.pad(force(level), ((0, 0), (0, 0), (0, 1)))
-    )[..., 2]
-    aimed = before.thruster_active & (np.abs(arm(before)) < 1e-5)
-    assert aimed.any() and np.abs(arm(after)[aimed]).max() < 1e-5
+    def arm(level):
+        (x, y), angle = np.moveaxis(level.thruster_position, -1, 0), level.thruster_rotation
+        return np.abs(x * np.sin(angle) - y * np.cos(angle))
+
+    aimed = before.thruster_active & (arm(before) < 1e-5)
+    assert aimed.any() and arm(after)[aimed].max() < 1e-5
     acceleration = lambda level: level.thruster_power * body_values(level.inverse_mass, level.thruster_body)
     np.testing.assert_allclose(
         acceleration(after)[after.thruster_active], acceleration(before)[before.thruster_active], rtol=1e-4
@@ -291,7 +315,7 @@ def test_physics_is_drawn_from_its_ranges_and_masses_follow():
     ranges = PhysicsRanges(
         gravity=(-12.0, -6.0), normal_gravity_chance=0.3, zero_gravity_chance=0.2, friction=(0.2, 0.4)
     )
-    plain, drawn = (batch(g, "s") for g in (pushing_level, randomise_physics(pushing_level, ranges)))
+    drawn = jax.tree.map(np.asarray, batch(randomise_physics(pushing_level, ranges), "s"))
     all_valid(drawn)
     y = np.asarray(drawn.gravity)[:, 1]
     normal, zero = y == np.float32(-9.81), y == 0
@@ -304,10 +328,6 @@ def test_physics_is_drawn_from_its_ranges_and_masses_follow():
     moving = free(drawn)
     assert 0.4 <= density[moving].min() and density[moving].max() <= 2.5 and np.median(density[moving]) < 1.3
     assert (density[:, :STATIC_POLYGONS] == 1).all()
-    body = drawn.thruster_body
-    ratio = np.asarray(drawn.thruster_power) * body_values(drawn.inverse_mass, body)
-    assert len(np.unique(np.asarray(drawn.thruster_power))) == N_LEVELS
-    assert 0.5 < np.median(ratio) < 10.0 and plain.size == drawn.size
 
 
 def test_physics_can_be_shared_by_all_shapes_and_leave_things_alone():

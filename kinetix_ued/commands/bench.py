@@ -98,15 +98,20 @@ def _render(arguments: argparse.Namespace, say: Any) -> tuple[Any, str]:
 def _validity_arguments(parser: argparse.ArgumentParser) -> None:
     _common(parser, timed=False, reference=False)
     parser.add_argument("-n", type=positive, default=100_000, help="levels of each size (%(default)s)")
+    parser.add_argument("--generator", default="random", metavar="NAME", help="where the levels come from (%(default)s)")
     parser.add_argument("--edits", type=positive, default=10, help="edits of each edited level (%(default)s)")
     parser.add_argument("--sizes", nargs="+", choices=("s", "m", "l"), default=["s", "m", "l"], help="sizes (all)")
 
 
 def _validity(arguments: argparse.Namespace, say: Any) -> tuple[Any, str]:
-    from kinetix_ued.benchmarks import format_validity, measure_validity
+    import functools
 
+    from kinetix_ued.benchmarks import format_validity, measure_validity
+    from kinetix_ued.generators import sample_levels
+
+    sample = functools.partial(sample_levels, generator=arguments.generator)
     measured = measure_validity(
-        arguments.n, tuple(arguments.sizes), n_edits=arguments.edits, seed=arguments.seed, say=say
+        arguments.n, tuple(arguments.sizes), n_edits=arguments.edits, seed=arguments.seed, sample=sample, say=say
     )
     return measured, format_validity(measured)
 

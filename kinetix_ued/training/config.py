@@ -32,7 +32,7 @@ class TrainConfig:
     size: str = "s"
     """Size of the levels: s, m or l."""
     observation: str = "symbolic_flat"
-    """What the agent sees: entity, symbolic_flat, symbolic_flat_padded or blind."""
+    """What the agent sees: entity, symbolic_flat, symbolic_flat_padded, pixels or blind."""
     actions: str = "multi_discrete"
     """What the agent does: multi_discrete, discrete or continuous."""
     engine: str = "auto"
@@ -47,7 +47,8 @@ class TrainConfig:
     """Environment steps after which an episode is cut off."""
 
     network: str = "flat_mlp"
-    """Encoder of the agent: entity_transformer or permutation_invariant (entities), or flat_mlp (flat observations)."""
+    """Encoder of the agent: entity_transformer or permutation_invariant (entities), flat_mlp (flat observations) or cnn
+    (pixels)."""
     network_width: int = 256
     """Width of the encoder; 0: the network's own."""
     head_width: int = 128
