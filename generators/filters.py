@@ -50,7 +50,7 @@ def noop_solves(
     Raises:
         ValueError: for a single level, or steps or frames below 1.
     """
-    return _left_alone(levels, engine, steps, frame_skip)[0]
+    return _played(levels, engine, steps, frame_skip)[0]
 
 
 def solved_at_start(levels: Level, *, engine: Engine | None = None, frames: int = START_FRAMES) -> jax.Array:
@@ -59,7 +59,7 @@ def solved_at_start(levels: Level, *, engine: Engine | None = None, frames: int 
     Raises:
         ValueError: for a single level, or frames below 1.
     """
-    return _left_alone(levels, engine, frames, 1)[0]
+    return _played(levels, engine, frames, 1)[0]
 
 
 def lost_at_start(levels: Level, *, engine: Engine | None = None, frames: int = START_FRAMES) -> jax.Array:
@@ -68,7 +68,7 @@ def lost_at_start(levels: Level, *, engine: Engine | None = None, frames: int = 
     Raises:
         ValueError: for a single level, or frames below 1.
     """
-    return _left_alone(levels, engine, frames, 1)[1]
+    return _played(levels, engine, frames, 1)[1]
 
 
 def uncontrollable(levels: Level) -> jax.Array:
@@ -80,14 +80,16 @@ def uncontrollable(levels: Level) -> jax.Array:
         ValueError: for a single level.
     """
     _batch(levels)
+    return _uncontrollable(levels)
 
-    def mark(level: Level) -> jax.Array:
-        moves = level.inverse_mass != 0
-        motors = level.joint_active & level.motor_on & ~level.joint_fixed & ~level.motor_auto
-        motors &= moves[level.joint_a] | moves[level.joint_b]
-        return ~jnp.any(motors) & ~jnp.any(level.thruster_active & moves[level.thruster_body])
 
-    return jax.vmap(mark)(levels)
+@jax.jit
+@jax.vmap
+def _uncontrollable(level: Level) -> jax.Array:
+    moves = level.inverse_mass != 0
+    motors = level.joint_active & level.motor_on & ~level.joint_fixed & ~level.motor_auto
+    motors &= moves[level.joint_a] | moves[level.joint_b]
+    return ~jnp.any(motors) & ~jnp.any(level.thruster_active & moves[level.thruster_body])
 
 
 def overlapping(levels: Level, *, depth: float = PENETRATION_SLOP) -> jax.Array:
@@ -106,6 +108,11 @@ def overlapping(levels: Level, *, depth: float = PENETRATION_SLOP) -> jax.Array:
     if not depth >= 0:
         raise ValueError(f"depth must be 0 or more, in metres; got {depth}")
 
+    return _overlapping(levels, depth)
+
+
+@functools.partial(jax.jit, static_argnames="depth")
+def _overlapping(levels: Level, depth: float) -> jax.Array:
     def mark(level: Level) -> jax.Array:
         contacts = detect(level, level.position, level.rotation, jnp.zeros((level.size.bodies, 3)))
         a, b = level.size.contact_bodies.T
@@ -145,13 +152,16 @@ def make_filter(name: str, engine: Engine | None = None, frame_skip: int = NOOP_
     return FILTERS[name], 0
 
 
-def _left_alone(levels: Level, engine: Engine | None, steps: int, frame_skip: int) -> tuple[jax.Array, jax.Array]:
+def _played(levels: Level, engine: Engine | None, steps: int, frame_skip: int) -> tuple[jax.Array, jax.Array]:
     """How the first end of each level comes about if nobody acts: goal (n), failure (n)."""
     _batch(levels)
     positive_count(steps, "steps", "steps to simulate")
     positive_count(frame_skip, "frame_skip", "frames in a step")
-    engine = engine or get_engine("auto")
+    return _left_alone(levels, engine or get_engine("auto"), steps, frame_skip)
 
+
+@functools.partial(jax.jit, static_argnames=("engine", "steps", "frame_skip"))
+def _left_alone(levels: Level, engine: Engine, steps: int, frame_skip: int) -> tuple[jax.Array, jax.Array]:
     def advance(carry, _):
         world, ended, solved, lost = carry
         world, frames = jax.vmap(lambda *scene: engine.step(*scene, frames=frame_skip))(levels, world, motor, thruster)

@@ -25,7 +25,7 @@ def test_write_a_generator(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     whole, *snippets = blocks("write-a-generator.md")
     Path("catapult.py").write_text(whole, encoding="utf-8")
-    shell = "".join(blocks("write-a-generator.md", "")).splitlines()
+    shell = "".join(blocks("write-a-generator.md", "sh")).splitlines()
     commands = [line.split()[1:] for line in shell if line.startswith("kinetix-ued")]
     assert len(commands) == 4
     for command in commands:
@@ -39,5 +39,6 @@ def test_write_a_generator(tmp_path, monkeypatch, capsys):
     scope = runpy.run_path("catapult.py")
     for snippet in snippets:
         exec(snippet.replace('preset("quick", ', 'preset("tiny", progress=False, '), scope)
-    assert scope["run"].updates == 4 and len(scope["edited"]) == len(scope["moon"]) == 512
+    run = scope["run"]
+    assert run.counts["learning"] == run.config.steps and len(scope["edited"]) == len(scope["moon"]) == 512
     assert len(set(scope["moon"].gravity[:, 1].tolist())) > 10
