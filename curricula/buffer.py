@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-PRIORITISATIONS = ("rank", "topk")
-"""How scores become weights: by rank, or by a softmax over the best few."""
+from kinetix_ued.levels import content_hash
+
+from .matching import find_keys, last_of_equals
+from .priorities import PRIORITISATIONS, draw, normalise, rank_weights, sorted_scores, topk_weights
 
 _EMPTY = -jnp.inf  # score of an empty slot: below every score a level can have
 
@@ -33,6 +36,7 @@ class BufferState:
         size: filled slots () int32
         clock: levels that were drawn from the buffer or offered to it so far () int32
         inserted: levels that ever entered it () int32
+        content: key of each level's content (C, 2) uint32; () unless the buffer is ``unique``
     """
 
     levels: Any
@@ -42,6 +46,7 @@ class BufferState:
     size: jax.Array
     clock: jax.Array
     inserted: jax.Array
+    content: Any = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +66,8 @@ class LevelBuffer:
     - A score that is not finite means that nothing was measured: such a level never enters, and a level that is in
       the buffer keeps the score it has.
     - An empty buffer is never ready, and a staleness sum cannot overflow.
+    - ``unique`` is JaxUED's ``duplicate_check``, by keys of 64 bits instead of whole levels: a batch's levels that are
+      in the buffer are renewed first, and then the new ones come in, each once. JaxUED takes them as they come.
 
     Raises:
         ValueError: for a setting outside its range.
@@ -81,6 +88,10 @@ class LevelBuffer:
     """Probability of a replay once the buffer is ready, 0 to 1."""
     topk: int = 8
     """Levels that take part in the top-k prioritisation."""
+    unique: bool = False
+    """Whether a level that equals one in the buffer renews that one's score and extras instead of entering again."""
+    key_of: Callable[[Any], jax.Array] = content_hash
+    """``key_of(levels) -> (n, 2) uint32`` of n levels, equal for equal levels; used where levels are ``unique``."""
 
     def __post_init__(self):
         for name in ("capacity", "topk"):
@@ -95,19 +106,27 @@ class LevelBuffer:
         for name in ("staleness_coefficient", "minimum_fill", "replay_probability"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie between 0 and 1; got {getattr(self, name)!r}")
+        if not isinstance(self.unique, bool):
+            raise ValueError(f"unique is either True or False; got {self.unique!r}")
+        if not callable(self.key_of):
+            raise ValueError(f"key_of must be a function of levels that returns (n, 2) uint32; got {self.key_of!r}")
 
     def init(self, example_level: Any, extras: Any = ()) -> BufferState:
         """An empty buffer for levels, and extras of a level, with the shapes and dtypes of these examples."""
         repeat = lambda x: jnp.broadcast_to(jnp.asarray(x), (self.capacity, *jnp.shape(x))).copy()
-        zero = jnp.zeros((), jnp.int32)
+        if self.unique:
+            one = lambda: self._keys(jax.tree.map(lambda x: jnp.asarray(x)[None], example_level), 1)
+            jax.eval_shape(one)  # refuses a key_of that does not fit
         return BufferState(
             levels=jax.tree.map(repeat, example_level),
             score=jnp.full(self.capacity, _EMPTY, jnp.float32),
             timestamp=jnp.zeros(self.capacity, jnp.int32),
             extras=jax.tree.map(repeat, extras),
-            size=zero,
-            clock=zero,
-            inserted=zero,
+            # Three arrays, not one thrice: a state whose leaves share memory cannot be donated.
+            size=jnp.zeros((), jnp.int32),
+            clock=jnp.zeros((), jnp.int32),
+            inserted=jnp.zeros((), jnp.int32),
+            content=jnp.zeros((self.capacity, 2), jnp.uint32) if self.unique else (),
         )
 
     def filled(self, state: BufferState) -> jax.Array:
@@ -121,11 +140,14 @@ class LevelBuffer:
     def weights(self, state: BufferState) -> jax.Array:
         """Probability of each slot to be replayed (C): 0 in empty slots, sums to 1 unless the buffer is empty."""
         filled, staleness = self.filled(state), self.staleness(state)
-        by_score = self._rank_weights(state) if self.prioritisation == "rank" else self._topk_weights(state)
+        if self.prioritisation == "rank":
+            by_score = rank_weights(state.score, self.temperature)  # empty slots come last
+        else:
+            by_score = topk_weights(state.score, self.topk, self.temperature)
         # Right after its levels were all played at once nothing is stale: any of them will do.
         staleness = jnp.where(jnp.any(staleness > 0), staleness, filled.astype(jnp.float32))
         share = self.staleness_coefficient
-        return (1 - share) * _normalise(jnp.where(filled, by_score, 0)) + share * _normalise(staleness)
+        return (1 - share) * normalise(jnp.where(filled, by_score, 0)) + share * normalise(staleness)
 
     def ready(self, state: BufferState) -> jax.Array:
         """Whether enough slots are filled to replay from () bool."""
@@ -136,14 +158,31 @@ class LevelBuffer:
         """Whether to replay now: with ``replay_probability`` where the buffer is ready () bool."""
         return self.ready(state) & jax.random.bernoulli(key, self.replay_probability)
 
-    def sample(self, key: jax.Array, state: BufferState, n: int) -> tuple[BufferState, jax.Array, Any]:
-        """Draw n levels by their weights and mark them as played: (state, slots (n) int32, levels with leading axis n).
+    def sample(
+        self, key: jax.Array, state: BufferState, n: int, weights: jax.Array | None = None
+    ) -> tuple[BufferState, jax.Array, Any]:
+        """Draw n levels and mark them as played: (state, slots (n) int32, levels with leading axis n).
 
         Draws are independent, so a level may come up more than once, as in JaxUED; there the staleness changes
         from draw to draw, here it is that of the batch's beginning. Of an empty buffer the levels mean nothing.
+
+        Args:
+            weights: what to draw by, of any sum and 0 in empty slots (C); by default the replay weights
         """
-        slots = jnp.minimum(_draw(key, self.weights(state), n), jnp.maximum(state.size - 1, 0))
+        weights = self.weights(state) if weights is None else weights
+        slots = jnp.minimum(draw(key, weights, n), jnp.maximum(state.size - 1, 0))
         return self.touch(state, slots), slots, self.get(state.levels, slots)
+
+    def find(self, state: BufferState, levels: Any) -> jax.Array:
+        """The slot of each of n levels (n) int32, -1 for one that is not in the buffer.
+
+        Raises:
+            ValueError: unless the buffer is ``unique``; others hold no keys.
+        """
+        if not self.unique:
+            raise ValueError("only a buffer of unique levels can find one: make it LevelBuffer(..., unique=True)")
+        wanted = self._keys(levels, len(jax.tree.leaves(levels)[0]))
+        return find_keys(state.content, wanted, self.filled(state))
 
     def get(self, tree: Any, slots: jax.Array) -> Any:
         """Rows ``slots`` (n) of ``state.levels`` or ``state.extras``; slot -1 reads slot 0."""
@@ -185,6 +224,10 @@ class LevelBuffer:
         least-weighted level if it scores higher than that one. Weights are those before the batch, and newcomers do
         not push each other out. With staleness_coefficient 0 the buffer so keeps the highest scores of both.
 
+        Where levels are ``unique``, those that are in the buffer do not enter: first of all they get the new score and
+        extras, higher or not, and count as played now. Of equal levels in the batch the last one that was measured
+        counts, and all get its slot.
+
         Args:
             levels: leading axis n
             scores: a level whose score is not finite does not enter (n)
@@ -198,8 +241,19 @@ class LevelBuffer:
         _check("levels", levels, state.levels, n)
         _check("extras", extras, state.extras, n)
         where = jnp.ones(n, bool) if where is None else where
+        now = state.clock + jnp.cumsum(where.astype(jnp.int32))
+        measured = where & jnp.isfinite(scores)
+        new, keys = measured, state.content  # () unless unique
+        if self.unique:
+            keys = self._keys(levels, n)
+            known = jnp.where(where, find_keys(state.content, keys, self.filled(state)), -1)
+            state = self.update(state, known, scores, extras)
+            state = state.replace(timestamp=state.timestamp.at[self._target(known)].max(now, mode="drop"))
+            same = last_of_equals(keys, measured)
+            new = measured & (known < 0) & (same == jnp.arange(n))
+
+        candidate = jnp.where(new, scores, _EMPTY)
         chosen = min(n, self.capacity)
-        candidate = jnp.where(where & jnp.isfinite(scores), scores, _EMPTY)
         best = jnp.argsort(-candidate, stable=True)[:chosen]
         victims = self._least(state, chosen)
         # A newcomer that fails to beat the least-weighted level ends the matter: those after it score lower still.
@@ -207,7 +261,6 @@ class LevelBuffer:
         slots = jnp.full(n, -1, jnp.int32).at[best].set(jnp.where(enters, victims, -1))
 
         target = self._target(slots)
-        now = state.clock + jnp.cumsum(where.astype(jnp.int32))
         count = enters.sum(dtype=jnp.int32)
         state = state.replace(
             levels=_write(state.levels, target, levels),
@@ -217,8 +270,43 @@ class LevelBuffer:
             size=jnp.minimum(state.size + count, self.capacity),
             clock=state.clock + where.sum(dtype=jnp.int32),
             inserted=state.inserted + count,
+            content=_write(state.content, target, keys),
         )
+        if self.unique:
+            # A newcomer may have taken the slot of a level that was just renewed.
+            still = (known >= 0) & (self.get(state.content, known) == keys).all(axis=1)
+            slots = jnp.where(where, jnp.where(still, known, slots[same]), -1)
         return state, slots
+
+    def evict(self, state: BufferState, slots: jax.Array) -> BufferState:
+        """Remove the levels in ``slots`` (n); slot -1 and empty slots stand for no level, a slot may come up again.
+
+        Filled slots stay the first ones: the last levels move into the gaps, so slots noted before mean others now.
+        """
+        n = min(len(slots), self.capacity)
+        place = jnp.arange(self.capacity)
+        out = jnp.zeros(self.capacity, bool).at[self._target(slots)].set(True, mode="drop") & self.filled(state)
+        size = state.size - out.sum(dtype=jnp.int32)
+        # As many gaps lie below the new size as levels above it, n of each at most: pair them in order.
+        first = lambda mask: jnp.nonzero(mask, size=n, fill_value=self.capacity)[0]
+        gaps, movers = first(out & (place < size)), first(self.filled(state) & ~out & (place >= size))
+        move = lambda tree: _write(tree, gaps, self.get(tree, jnp.minimum(movers, self.capacity - 1)))
+        return state.replace(
+            levels=move(state.levels),
+            score=jnp.where(place < size, move(state.score), _EMPTY),
+            timestamp=move(state.timestamp),
+            extras=move(state.extras),
+            size=size,
+            content=move(state.content),
+        )
+
+    def _keys(self, levels: Any, n: int) -> jax.Array:
+        keys = self.key_of(levels)
+        if keys.shape != (n, 2) or keys.dtype != jnp.uint32:
+            raise ValueError(
+                f"key_of must return two uint32 for each level, shape {(n, 2)}; got {keys.dtype} of shape {keys.shape}"
+            )
+        return keys
 
     def _target(self, slots: jax.Array) -> jax.Array:
         """Slots for a scatter that drops what lies beyond the end (-1 would count from the end)."""
@@ -231,51 +319,15 @@ class LevelBuffer:
         worth = state.score if self.staleness_coefficient == 0 else self.weights(state)
         return jax.lax.top_k(jnp.where(self.filled(state), -worth, jnp.inf), n)[1].astype(jnp.int32)
 
-    def _rank_weights(self, state: BufferState) -> jax.Array:
-        order = jnp.argsort(-state.score, stable=True)  # empty slots come last
-        ranks = jnp.zeros(self.capacity, jnp.float32).at[order].set(jnp.arange(1, self.capacity + 1, dtype=jnp.float32))
-        return ranks ** (-1 / self.temperature)
-
-    def _topk_weights(self, state: BufferState) -> jax.Array:
-        best, slots = jax.lax.top_k(state.score, min(self.topk, self.capacity))
-        highest = jnp.where(jnp.isfinite(best[0]), best[0], 0)  # -inf where the buffer is empty
-        return jnp.zeros(self.capacity, jnp.float32).at[slots].set(jnp.exp((best - highest) / self.temperature))
-
 
 def score_quantiles(state: BufferState, quantiles: tuple[float, ...]) -> jax.Array:
     """Quantiles of the filled slots' scores, linearly interpolated (len(quantiles)); 0 for an empty buffer."""
-    scores = jnp.sort(state.score)  # the empty slots' -inf first
-    place = jnp.asarray(quantiles) * jnp.maximum(state.size - 1, 0) + (scores.shape[0] - state.size)
-    low = jnp.minimum(jnp.floor(place).astype(jnp.int32), scores.shape[0] - 1)
-    high = jnp.minimum(low + 1, scores.shape[0] - 1)
-    between = scores[low] + (place - low) * (scores[high] - scores[low])
+    scores = sorted_scores(state.score)  # the empty slots' -inf last
+    place = (1 - jnp.asarray(quantiles)) * jnp.maximum(state.size - 1, 0)
+    high = jnp.minimum(jnp.floor(place).astype(jnp.int32), scores.shape[0] - 1)
+    low = jnp.minimum(high + 1, jnp.maximum(state.size - 1, 0))
+    between = scores[high] + (place - high) * (scores[low] - scores[high])
     return jnp.where(state.size > 0, between, 0.0)
-
-
-def _normalise(weights: jax.Array) -> jax.Array:
-    """Scaled to sum to 1; all zeros stay zeros."""
-    total = weights.sum()
-    return weights / jnp.where(total > 0, total, 1)
-
-
-def _draw(key: jax.Array, weights: jax.Array, n: int) -> jax.Array:
-    """n independent indices (n) int32 into weights (C), each with a probability proportional to its weight.
-
-    Drawn in two stages, a block and then a slot in it: a single cumulative sum over a million weights would, in single
-    precision, be as coarse as the weights themselves.
-    """
-    width = math.isqrt(len(weights) - 1) + 1
-    blocks = jnp.pad(weights, (0, -len(weights) % width)).reshape(-1, width)
-    block_share, slot_share = jax.random.uniform(key, (2, n))
-    block = _pick(block_share, jnp.broadcast_to(blocks.sum(axis=1), (n, blocks.shape[0])))
-    return (block * width + _pick(slot_share, blocks[block])).astype(jnp.int32)
-
-
-def _pick(share: jax.Array, weights: jax.Array) -> jax.Array:
-    """Per row of weights (n, m), the first index at which the running sum exceeds ``share`` (n) of the whole."""
-    running = jnp.cumsum(weights, axis=-1)
-    below = running <= share[:, None] * running[:, -1:]
-    return jnp.minimum(below.sum(axis=-1), weights.shape[-1] - 1)
 
 
 def _write(tree: Any, target: jax.Array, rows: Any) -> Any:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from .buffer import BufferState, LevelBuffer, score_quantiles
+from .buffer import BufferState, LevelBuffer
 from .protocol import Curriculum, Plan, Rollout
-from .sampling import Sampler, check_batch, example_level
+from .replay import check_fits, evaluate, replay_metrics
+from .sampling import Sampler, example_level
 from .scores import Score, score_of
 
 
@@ -35,14 +36,7 @@ def plr(
     by itself; new levels are endless, so the probability of a replay is a constant, not the share of a training set
     already seen; the default score is MaxMC, of the second paper. Departures from JaxUED: those of ``LevelBuffer``.
 
-    The state is the ``BufferState``; its extras are those of the score. Metrics:
-
-    - ``buffer_size``; ``buffer_score_p10``, ``_p50``, ``_p90`` over the filled slots (0 while there are none)
-    - ``staleness_mean``: levels seen since a buffered level was last played, mean over the filled slots
-    - ``replayed``: 1 for a replayed batch, 0 for a new one
-    - ``score_mean``, ``score_max``: of the batch, over the levels with a finished episode (0 if there are none)
-    - ``scored``: share of the batch's levels with a finished episode
-    - ``inserted``: new levels of this batch that entered the buffer
+    The state is the ``BufferState``; its extras are those of the score. Metrics: ``replay.replay_metrics``.
 
     Args:
         sample: ``sample(key, n)``: n new levels; not called for a replay
@@ -54,11 +48,7 @@ def plr(
     Raises:
         ValueError: for a batch that does not fit the buffer, or an unknown score.
     """
-    check_batch(batch)
-    if buffer.capacity < batch:
-        raise ValueError(
-            f"a buffer of {buffer.capacity} levels is smaller than a batch: raise capacity to at least {batch}"
-        )
+    check_fits(buffer, batch)
     score = score_of(score)
 
     def init(key: jax.Array) -> BufferState:
@@ -80,41 +70,14 @@ def plr(
         return levels, Plan(learn=learn, restart=jnp.array(True), slots=slots)
 
     def update(state: BufferState, levels, rollout: Rollout, plan: Plan):
-        replayed = plan.slots >= 0
-        remembered = buffer.get(state.extras, plan.slots)
-        extras = jax.tree.map(
-            lambda old, first: jnp.where(replayed.reshape(-1, *[1] * (old.ndim - 1)), old, first),
-            remembered,
-            score.extras,
-        )
-        scores, extras = score.evaluate(rollout, extras)
-        if scores.shape != (batch,):
-            raise ValueError(f"a score must return one number per level, shape {(batch,)}; got {scores.shape}")
-
+        scores, extras = evaluate(score, rollout, plan.slots, buffer.get(state.extras, plan.slots))
         # Of these three, the first two do nothing to a new batch and the last does nothing to a replayed one. No
         # lax.cond: it might copy the whole buffer where the branches change it in place.
         inserted = state.inserted
         state = buffer.touch(state, plan.slots)
         state = buffer.update(state, plan.slots, scores, extras)
-        state, _ = buffer.insert(state, levels, scores, extras, where=~replayed)
-        return state, metrics(state, scores, replayed, state.inserted - inserted)
-
-    def metrics(state: BufferState, scores: jax.Array, replayed: jax.Array, inserted: jax.Array):
-        low, median, high = score_quantiles(state, (0.1, 0.5, 0.9))
-        finite = jnp.isfinite(scores)
-        count = finite.sum()
-        return {
-            "buffer_size": state.size,
-            "buffer_score_p10": low,
-            "buffer_score_p50": median,
-            "buffer_score_p90": high,
-            "staleness_mean": buffer.staleness(state).sum() / jnp.maximum(state.size, 1),
-            "replayed": replayed.any().astype(jnp.int32),
-            "score_mean": jnp.where(finite, scores, 0).sum() / jnp.maximum(count, 1),
-            "score_max": jnp.where(count > 0, jnp.max(scores, where=finite, initial=-jnp.inf), 0),
-            "scored": finite.mean(),
-            "inserted": inserted,
-        }
+        state, _ = buffer.insert(state, levels, scores, extras, where=plan.slots < 0)
+        return state, replay_metrics(buffer, state, scores, plan.slots, inserted)
 
     return Curriculum(init, propose, update)
 

@@ -31,12 +31,15 @@ class Plan(NamedTuple):
             environment finishes the episode it is in and starts its new level then () bool
         slots: buffer slot of each level, -1 for a level that is in none (B) int32
         extra: whatever else ``update`` needs, any pytree
+        sampled: how many of the levels were drawn anew from the sampler, so that the steps of its filters can be counted;
+            None: those that are in no slot () int32
     """
 
     learn: jax.Array
     restart: jax.Array
     slots: jax.Array
     extra: Any = ()
+    sampled: jax.Array | None = None
 
 
 class Rollout(NamedTuple):
@@ -49,6 +52,7 @@ class Rollout(NamedTuple):
         value: the critic's estimate before the transition (T, B)
         last_value: the critic's estimate after the last transition (B)
         advantage: generalised advantage estimate (T, B)
+        antagonist: what the second student did on the same levels, where the curriculum has two; otherwise None
     """
 
     reward: jax.Array
@@ -57,6 +61,7 @@ class Rollout(NamedTuple):
     value: jax.Array
     last_value: jax.Array
     advantage: jax.Array
+    antagonist: Rollout | None = None
 
 
 class Curriculum(NamedTuple):
@@ -66,8 +71,10 @@ class Curriculum(NamedTuple):
         init: ``init(key) -> state``
         propose: ``propose(key, state) -> (levels, plan)``, levels with a leading axis B, one per environment
         update: ``update(state, levels, rollout, plan) -> (state, metrics)``, metrics a flat dict of scalars
+        students: 2 trains a second agent, the antagonist, on the same levels; its play is ``rollout.antagonist``
     """
 
     init: Callable[[jax.Array], State]
     propose: Callable[[jax.Array, State], tuple[Level, Plan]]
     update: Callable[[State, Level, Rollout, Plan], tuple[State, dict[str, jax.Array]]]
+    students: int = 1

@@ -7,18 +7,30 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from .accel import accel
 from .buffer import LevelBuffer
 from .domain_randomisation import domain_randomisation
+from .ncc import ncc
+from .paired import paired
 from .plr import plr, robust_plr
 from .protocol import Curriculum
 from .sampling import Sampler
+from .sfl import sfl
 
 CURRICULA: dict[str, Callable[..., Curriculum]] = {
     "dr": domain_randomisation,
     "plr": plr,
     "robust-plr": robust_plr,
+    "accel": accel,
+    "sfl": sfl,
+    "ncc": ncc,
+    "paired": paired,
 }
-"""Every curriculum by name. Each is called with (sample, batch) and the keywords ``curriculum_options`` lists."""
+"""Every curriculum by name. Each is called with (sample, batch) and the keywords ``curriculum_options`` lists.
+
+``mixture`` is not among them: it takes curricula, not names and settings of curricula; build it in a function of your
+own.
+"""
 
 _BUFFER_OPTIONS = tuple(field.name for field in dataclasses.fields(LevelBuffer))
 

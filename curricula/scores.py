@@ -1,8 +1,13 @@
 """Scores: how much a level that was just played deserves another visit.
 
 A score is a function ``(rollout, extras) -> (scores (B), extras)``, one score per environment and so per level, with
-the extras a level starts with: what the score must remember of a level between visits, any pytree. A level none of
-whose episodes ended within the rollout scores -inf, which the level buffer reads as "nothing was measured".
+the extras a level starts with: what the score must remember of a level between visits, any pytree. A level of which
+nothing was measured, mostly because none of its episodes ended within the rollout, scores -inf, and the level buffer
+leaves it alone.
+
+"Mean" in the formulas is that of ``episode_mean``: over the steps of an episode, then over the episodes that ended. The
+papers average over all steps of a rollout; JaxUED's code and its forebear minimax average over episodes, as here.
+A_t is the generalised advantage estimate, V_t the critic's estimate, both before any update from this rollout.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .episodes import attempts, episode_mean, episode_returns, highest_return
 from .protocol import Rollout
 
 
@@ -29,55 +35,102 @@ class Score(NamedTuple):
     extras: Any = ()
 
 
-def episode_mean(done: jax.Array, values: jax.Array) -> jax.Array:
-    """Mean over episodes of the mean over steps, of values (T, B): (B). Every episode counts the same.
-
-    Steps after the last end belong to no finished episode and do not count; -inf where no episode ended.
-    """
-
-    def step(carry, transition):
-        total, steps, means, episodes = carry
-        ended, value = transition
-        total, steps = total + value, steps + 1
-        means, episodes = means + jnp.where(ended, total / steps, 0), episodes + ended
-        return (jnp.where(ended, 0, total), jnp.where(ended, 0, steps), means, episodes), None
-
-    zeros = jnp.zeros(done.shape[1:], jnp.float32)
-    (_, _, means, episodes), _ = jax.lax.scan(step, (zeros,) * 4, (done, values))
-    return jnp.where(episodes > 0, means / jnp.maximum(episodes, 1), -jnp.inf)
-
-
-def highest_return(rollout: Rollout) -> jax.Array:
-    """Highest undiscounted return of the episodes that ended (B); 0 where that is negative or none ended.
-
-    The floor of 0 is JaxUED's. Here it says that a level which was only ever lost could at least have been left alone.
-    """
-
-    def step(carry, transition):
-        total, highest = carry
-        ended, reward = transition
-        total = total + reward
-        return (jnp.where(ended, 0, total), jnp.where(ended, jnp.maximum(highest, total), highest)), None
-
-    zeros = jnp.zeros(rollout.done.shape[1:], jnp.float32)
-    return jax.lax.scan(step, (zeros, zeros), (rollout.done, rollout.reward))[0][1]
-
-
 def max_mc(rollout: Rollout, max_returns: jax.Array) -> jax.Array:
-    """Maximum Monte Carlo (B): how far the critic stays, on average, below the highest return seen on the level.
+    """Maximum Monte Carlo (B): mean of R_max - V_t, how far the critic stays below the highest return seen there.
 
     Jiang et al., Replay-Guided Adversarial Environment Design, NeurIPS 2021. ``max_returns`` (B) includes this
-    rollout's returns; the average is that of ``episode_mean``.
+    rollout's returns, undiscounted as in JaxUED, where the paper discounts them.
     """
     return episode_mean(rollout.done, max_returns - rollout.value)
 
 
 def positive_value_loss(rollout: Rollout) -> jax.Array:
-    """Positive value loss (B): the average of the advantage estimates, negative ones counted as 0.
+    """Positive value loss (B): mean of max(A_t, 0), by which the critic underestimated what the agent can do.
 
-    Jiang et al., Replay-Guided Adversarial Environment Design, NeurIPS 2021; the average is that of ``episode_mean``.
+    Jiang et al., Replay-Guided Adversarial Environment Design, NeurIPS 2021.
     """
     return episode_mean(rollout.done, jnp.maximum(rollout.advantage, 0))
+
+
+def negative_advantage(rollout: Rollout) -> jax.Array:
+    """Negative advantage (B): mean of max(-A_t, 0), by which the agent stayed below what its critic expects of it.
+
+    The counterpart of ``positive_value_loss``: their sum is the L1 value loss, their difference ``mean_advantage``.
+    """
+    return episode_mean(rollout.done, jnp.maximum(-rollout.advantage, 0))
+
+
+def l1_value_loss(rollout: Rollout) -> jax.Array:
+    """L1 value loss (B): mean of |A_t|, how far off the critic was either way.
+
+    Jiang, Grefenstette and Rocktäschel, Prioritized Level Replay, ICML 2021, whose score it is in all main results. The
+    paper calls it "GAE magnitude (L1 value loss)": A_t is the distance of the critic from its own target, so the two
+    are one, and ``SCORES`` has it under both names.
+    """
+    return episode_mean(rollout.done, jnp.abs(rollout.advantage))
+
+
+def mean_advantage(rollout: Rollout) -> jax.Array:
+    """Mean of A_t, with its sign (B): the score "GAE" of Jiang, Grefenstette and Rocktäschel, ICML 2021."""
+    return episode_mean(rollout.done, rollout.advantage)
+
+
+def learnability(solved: jax.Array, ended: jax.Array) -> jax.Array:
+    """p (1 - p) n / (n - 1) of n = ``ended`` episodes, p = ``solved`` / n of them solved (...); -inf where n < 2.
+
+    Rutherford et al., No Regrets: Investigating and Improving Regret Approximations for Curriculum Discovery, NeurIPS
+    2024, has p (1 - p), which n attempts underestimate by (n - 1) / n on average: so a level tried often looked better
+    than an equal one tried seldom. With the factor it is the unbiased variance of an attempt's outcome.
+    """
+    n = ended.astype(jnp.float32)
+    p = solved / jnp.maximum(n, 1)
+    return jnp.where(n >= 2, p * (1 - p) * n / jnp.maximum(n - 1, 1), -jnp.inf)
+
+
+def regret(rollout: Rollout, *, best: bool = True) -> jax.Array:
+    """Regret against the antagonist (B): its highest return (or, unless ``best``, its mean) less the student's mean.
+
+    Dennis et al., Emergent Complexity and Zero-shot Transfer via Unsupervised Environment Design, NeurIPS 2020, is the
+    paper of PAIRED: the highest return of the antagonist less the mean of the protagonist. With two means it is the
+    mean relative regret of minimax (Jiang et al., 2023), which clips both at 0; here a negative one says that the
+    student is ahead. Returns are undiscounted, and floored nowhere. -inf where either of the two finished no episode.
+
+    Raises:
+        ValueError: when the rollout has no antagonist.
+    """
+    if rollout.antagonist is None:
+        raise ValueError(
+            "regret compares the student with an antagonist, and this rollout has none: use a curriculum with "
+            "students=2, such as paired, or another score"
+        )
+    mean, highest = episode_returns(rollout.antagonist)
+    student, _ = episode_returns(rollout)
+    found = (highest if best else mean) - student
+    return jnp.where(jnp.isfinite(found), found, -jnp.inf)
+
+
+def learnability_score(memory: float = 1.0) -> Score:
+    """``learnability`` over a level's visits; its extras count ``solved`` and ``attempts``.
+
+    Departure from the paper, which measures it afresh from many attempts: counts add up over visits. A level that has
+    ended less than twice scores -inf, so a new one enters a buffer only if two episodes of it end in its first rollout.
+
+    Args:
+        memory: share of a level's counts that is left at its next visit: 1 counts all attempts alike, 0 only those of
+            the latest visit, between the two the older ones count ever less, as the agent that made them is gone
+
+    Raises:
+        ValueError: for a memory outside 0 to 1.
+    """
+    if not 0 <= memory <= 1:
+        raise ValueError(f"memory is a share, 0 to 1 (1 forgets nothing); got {memory!r}")
+
+    def evaluate(rollout: Rollout, extras: dict[str, jax.Array]) -> tuple[jax.Array, dict[str, jax.Array]]:
+        ended, solved = attempts(rollout)
+        counts = {"solved": memory * extras["solved"] + solved, "attempts": memory * extras["attempts"] + ended}
+        return learnability(counts["solved"], counts["attempts"]), counts
+
+    return Score(evaluate, {"solved": np.float32(0), "attempts": np.float32(0)})
 
 
 def _max_mc(rollout: Rollout, extras: dict[str, jax.Array]) -> tuple[jax.Array, dict[str, jax.Array]]:
@@ -85,11 +138,23 @@ def _max_mc(rollout: Rollout, extras: dict[str, jax.Array]) -> tuple[jax.Array, 
     return max_mc(rollout, max_returns), {"max_return": max_returns}
 
 
+def _plain(function: Callable[[Rollout], jax.Array]) -> Score:
+    """A score that remembers nothing."""
+    return Score(lambda rollout, extras: (function(rollout), extras))
+
+
 SCORES: dict[str, Score] = {
     "max_mc": Score(_max_mc, {"max_return": np.float32(0)}),
-    "positive_value_loss": Score(lambda rollout, extras: (positive_value_loss(rollout), extras)),
+    "positive_value_loss": _plain(positive_value_loss),
+    "l1_value_loss": _plain(l1_value_loss),
+    "gae_magnitude": _plain(l1_value_loss),
+    "mean_advantage": _plain(mean_advantage),
+    "negative_advantage": _plain(negative_advantage),
+    "learnability": learnability_score(),
+    "regret": _plain(regret),
+    "mean_regret": _plain(lambda rollout: regret(rollout, best=False)),
 }
-"""Every score by name."""
+"""Every score by name. The last two need an antagonist."""
 
 
 def score_of(score: str | Score | Callable[[Rollout, Any], tuple[jax.Array, Any]]) -> Score:

@@ -20,10 +20,11 @@ PROGRAM, TRACEBACK = "kinetix-ued", "--traceback"
 
 COMMANDS = {
     "train": ("train", "train an agent on levels that a curriculum proposes"),
+    "compare": ("compare", "train several curricula under one protocol and compare them"),
     "eval": ("evaluate", "score agents on level files, or on held-out random levels"),
     "replay": ("replay", "play recorded actions in a level"),
-    "levels": ("levels", "check, convert and sample level files"),
-    "bench": ("bench", "measure the speed of physics and environment on this machine"),
+    "levels": ("levels", "sample, draw, check, count and convert levels"),
+    "bench": ("bench", "measure speed on this machine"),
 }
 """Module and summary of every command."""
 

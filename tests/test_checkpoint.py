@@ -1,6 +1,7 @@
 """Checkpoints: bit-exact, atomic, and honest about what they cannot restore."""
 
 import json
+import os
 import shutil
 
 import jax
@@ -10,6 +11,7 @@ import pytest
 
 from kinetix_ued.training import checkpoint
 from kinetix_ued.training.checkpoint import CheckpointError
+from kinetix_ued.training.metrics import Rating
 
 CONFIG = {"seed": 1, "size": "s", "learning_rate": 1e-4}
 
@@ -47,7 +49,7 @@ def test_every_leaf_returns_bit_for_bit(tmp_path):
     tree = make_tree()
     save(tmp_path, 5, tree)
     example = jax.eval_shape(lambda: tree)
-    loaded = checkpoint.load_latest(tmp_path, example, config=CONFIG)
+    loaded = checkpoint.load(tmp_path, example, config=CONFIG)
     assert_same(loaded.tree, tree)
     assert (loaded.update, loaded.host, loaded.config) == (5, {"steps": 3 * 2**40}, CONFIG)
     same_draw = jax.random.normal(loaded.tree["key"], (4,)) == jax.random.normal(tree["key"], (4,))
@@ -57,7 +59,7 @@ def test_every_leaf_returns_bit_for_bit(tmp_path):
 def test_a_part_is_restored_alone(tmp_path):
     tree = make_tree()
     save(tmp_path, 5, tree)
-    loaded = checkpoint.load_latest(tmp_path, tree["params"], part="['params']")
+    loaded = checkpoint.load(tmp_path, tree["params"], part="['params']")
     assert_same(loaded.tree, tree["params"])
 
 
@@ -103,37 +105,37 @@ def list_manifest(path):
 def test_a_damaged_checkpoint_is_passed_over(tmp_path, damage):
     save(tmp_path, 1)
     damage(save(tmp_path, 2))
-    assert checkpoint.load_latest(tmp_path, make_tree()).update == 1
+    assert checkpoint.load(tmp_path, make_tree()).update == 1
     save(tmp_path, 2)  # the resumed run writes the same update again
-    assert checkpoint.load_latest(tmp_path, make_tree()).update == 2
+    assert checkpoint.load(tmp_path, make_tree()).update == 2
 
 
 def test_an_unfinished_checkpoint_does_not_count_and_is_cleared_away(tmp_path):
     shutil.move(save(tmp_path, 2), tmp_path / ".update_000000002.partial")
-    assert checkpoint.load_latest(tmp_path, make_tree()) is None
+    assert checkpoint.load(tmp_path, make_tree()) is None
     save(tmp_path, 2)
     assert [p.name for p in tmp_path.iterdir()] == ["update_000000002"]
 
 
 def test_no_checkpoint_is_none(tmp_path):
-    assert checkpoint.load_latest(tmp_path / "absent", make_tree()) is None
+    assert checkpoint.load(tmp_path / "absent", make_tree()) is None
 
 
 def test_another_configuration_is_refused_by_name(tmp_path):
     save(tmp_path, 1)
     with pytest.raises(CheckpointError, match=r"seed is 1 there, 2 here; size is 's' there, 'm' here"):
-        checkpoint.load_latest(tmp_path, make_tree(), config=CONFIG | {"seed": 2, "size": "m"})
+        checkpoint.load(tmp_path, make_tree(), config=CONFIG | {"seed": 2, "size": "m"})
 
 
 def test_another_tree_is_refused_by_name(tmp_path):
     save(tmp_path, 1)
     tree = make_tree()
     with pytest.raises(CheckpointError, match=r"\['extra'\] is missing there"):
-        checkpoint.load_latest(tmp_path, tree | {"extra": jnp.zeros(1)})
+        checkpoint.load(tmp_path, tree | {"extra": jnp.zeros(1)})
     with pytest.raises(CheckpointError, match=r"\['raw'\] has shape and type"):
-        checkpoint.load_latest(tmp_path, tree | {"raw": jnp.zeros(3)})
+        checkpoint.load(tmp_path, tree | {"raw": jnp.zeros(3)})
     with pytest.raises(CheckpointError, match=r"\['key'\] has shape and type"):
-        checkpoint.load_latest(tmp_path, tree | {"key": jax.random.PRNGKey(0)})
+        checkpoint.load(tmp_path, tree | {"key": jax.random.PRNGKey(0)})
 
 
 def test_another_format_is_refused(tmp_path, monkeypatch):
@@ -141,4 +143,69 @@ def test_another_format_is_refused(tmp_path, monkeypatch):
     save(tmp_path, 1)
     monkeypatch.undo()
     with pytest.raises(CheckpointError, match="format 2, this version reads 1"):
-        checkpoint.load_latest(tmp_path, make_tree())
+        checkpoint.load(tmp_path, make_tree())
+
+
+def rated(folder, update, name, value, keep=2):
+    rating = None if value is None else Rating(name, value)
+    checkpoint.save(folder, make_tree(update), update=update, config=CONFIG, host={}, keep=keep, rating=rating)
+
+
+def best(folder):
+    return checkpoint.load(folder, make_tree(), which="best")
+
+
+def test_the_best_outlives_the_rotation_until_it_is_surpassed(tmp_path):
+    for update, value in enumerate([0.1, 0.5, None, 0.5, 0.3, 0.6, 0.2, 0.2], start=1):
+        rated(tmp_path, update, "running_solve_rate", value)
+        if update == 5:
+            assert checkpoint.saved_updates(tmp_path) == [2, 4, 5]  # of equals the first
+            assert_same(best(tmp_path).tree, make_tree(2))
+    assert checkpoint.saved_updates(tmp_path) == [6, 7, 8]
+    assert best(tmp_path).rating == checkpoint.best_rating(tmp_path) == Rating("running_solve_rate", 0.6)
+    assert checkpoint.load(tmp_path, make_tree(), which=7).update == 7
+    assert checkpoint.load(tmp_path, make_tree(), which=1) is None
+
+
+def test_an_evaluation_says_more_than_training(tmp_path):
+    rated(tmp_path, 1, "evaluation/solve_rate", 0.1, keep=1)
+    rated(tmp_path, 2, "running_solve_rate", 0.9, keep=1)
+    rated(tmp_path, 3, "running_solve_rate", 0.8, keep=1)
+    assert checkpoint.saved_updates(tmp_path) == [1, 3] and best(tmp_path).update == 1
+
+
+def test_a_damaged_best_gives_way_to_the_next(tmp_path):
+    for update, value in ((1, 0.4), (2, 0.9), (3, 0.2), (4, None)):
+        rated(tmp_path, update, "running_solve_rate", value, keep=9)
+    cut_arrays(tmp_path / "update_000000002")
+    assert best(tmp_path).update == 1
+    cut_manifest(tmp_path / "update_000000001")
+    assert best(tmp_path).update == 3 and checkpoint.best_rating(tmp_path).value == 0.9
+    shutil.rmtree(tmp_path / "update_000000003")
+    assert best(tmp_path) is None
+
+
+@pytest.mark.parametrize("which", ["newest", True, 1.0, None])
+def test_an_unknown_choice_is_refused(tmp_path, which):
+    with pytest.raises(ValueError, match="use 'latest', 'best' or the number of an update"):
+        checkpoint.load(tmp_path, make_tree(), which=which)
+
+
+@pytest.mark.parametrize("moment", ["savez", "dump", "replace"])
+def test_a_crash_while_writing_leaves_the_checkpoint_before(tmp_path, monkeypatch, moment):
+    save(tmp_path, 1)
+
+    def crash(file, *rest, **more):
+        if hasattr(file, "write"):
+            file.write(b"half")
+        raise OSError("no space left on device")
+
+    module = {"savez": np, "dump": json, "replace": os}[moment]
+    monkeypatch.setattr(module, moment, crash)
+    with pytest.raises(OSError, match="no space left"):
+        save(tmp_path, 2)
+    monkeypatch.undo()
+    assert [p.name for p in tmp_path.glob("update_*")] == ["update_000000001"] and len(list(tmp_path.iterdir())) == 2
+    assert checkpoint.load(tmp_path, make_tree()).update == 1
+    save(tmp_path, 2)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["update_000000001", "update_000000002"]

@@ -157,12 +157,13 @@ def test_a_replay_draws_no_new_levels():
 
 @pytest.mark.parametrize("name", CURRICULA)
 def test_every_curriculum_can_be_made_by_name(name):
-    options = {"capacity": 16, "score": "positive_value_loss", "temperature": 0.5}
+    options = {"capacity": 16, "score": "positive_value_loss", "temperature": 0.5, "edit": lambda key, levels: levels}
     options = {key: value for key, value in options.items() if key in curriculum_options(name)}
     curriculum = make_curriculum(name, sample, BATCH, **options)
     levels, plan = curriculum.propose(jax.random.key(0), curriculum.init(jax.random.key(0)))
     assert levels["difficulty"].shape == plan.slots.shape == (BATCH,)
-    assert bool(plan.learn) == (name != "robust-plr")
+    assert bool(plan.learn) == (name in ("dr", "plr", "paired"))  # the others score levels before they learn from any
+    assert curriculum.students == (2 if name == "paired" else 1)
 
 
 def test_single_buffer_settings_replace_those_of_the_buffer():
@@ -177,8 +178,9 @@ def test_single_buffer_settings_replace_those_of_the_buffer():
         (lambda: make_curriculum("acel", sample, 8), "unknown curriculum 'acel': use one of dr, plr, robust-plr"),
         (lambda: make_curriculum("plr", sample, 8, size=4), "no option size: it knows buffer, score, robust, capacity"),
         (lambda: make_curriculum("dr", sample, 8, capacity=4), "'dr' has no option capacity: it has none"),
+        (lambda: make_curriculum("sfl", sample, 8, capacity=4), "no option capacity: it knows scored_levels"),
         (lambda: make_curriculum("plr", sample, 8, capacity=4), "raise capacity to at least 8"),
-        (lambda: make_curriculum("plr", sample, 8, score="regret"), "unknown score"),
+        (lambda: make_curriculum("plr", sample, 8, score="envy"), "unknown score"),
         (lambda: make_curriculum("plr", sample, 8, temperature=-1), "temperature must be above 0"),
         (lambda: domain_randomisation(sample, 0), "batch counts environments"),
         (lambda: plr(lambda key, n: jnp.zeros(()), 8).init(jax.random.key(0)), "leading axis of length 8"),

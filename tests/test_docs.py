@@ -8,6 +8,7 @@ import pytest
 
 from kinetix_ued.cli import main
 from kinetix_ued.levels import load_levels
+from kinetix_ued.training import Run, preset, train
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -18,6 +19,27 @@ def blocks(name: str, language: str = "python") -> list[str]:
     """The code blocks of a page, in order."""
     text = (DOCS / name).read_text(encoding="utf-8")
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def test_write_a_curriculum(tmp_path, monkeypatch, capsys):
+    """The page's curriculum in under 60 lines, trained by its command and by its snippet, with the tiny preset."""
+    monkeypatch.chdir(tmp_path)
+    whole, snippet = blocks("write-a-curriculum.md")
+    assert len(whole.splitlines()) < 60
+    Path("frontier.py").write_text(whole, encoding="utf-8")
+    (command,) = "".join(blocks("write-a-curriculum.md", "sh")).splitlines()
+    small = ["--preset", "tiny", "--eval-levels", "0", "--no-progress", "--max-steps", "16", "--out", "run"]
+    assert main([*command.split()[1:], *small]) == 0, capsys.readouterr().err
+    run = Run.load("run")
+    assert run.config.curriculum_options == {"greed": 0.1} and run.metrics[-1]["curriculum/buffer_size"] > 8
+
+    scope = runpy.run_path("frontier.py")
+    exec(snippet.replace('preset("quick", max_steps=64', 'preset("tiny", progress=False, max_steps=16'), scope)
+    run = scope["run"]
+    assert run.config.curriculum == "custom" and run.counts["learning"] == run.config.steps
+    wrong = preset("tiny", curriculum="frontier.py:frontier", options="greedy=1", progress=False)
+    with pytest.raises(ValueError, match="has no option 'greedy': it has capacity, memory, greed"):
+        train(wrong)
 
 
 def test_write_a_generator(tmp_path, monkeypatch, capsys):

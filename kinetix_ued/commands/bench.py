@@ -10,11 +10,16 @@ from typing import Any
 from .common import positive, seed
 
 SUBJECTS = {
+    "buffer": "what a level buffer costs, by its capacity",
     "generators": "levels a second that are generated and edited",
     "render": "pictures a second",
+    "train": "environment steps a second of whole PPO updates, where their time goes, and memory",
     "validity": "generated and edited levels that break a rule; there should be none",
 }
 """What can be measured besides the default, steps of the physics and of the environment."""
+
+CAPACITIES = (4096, 16_384, 65_536, 262_144, 1_000_000)
+"""Slots of level buffers that are measured."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,6 +86,24 @@ def _generators(arguments: argparse.Namespace, say: Any) -> tuple[Any, str]:
     return measured, format_generation(measured)
 
 
+def _buffer_arguments(parser: argparse.ArgumentParser) -> None:
+    _common(parser, reference=False)
+    add = parser.add_argument
+    add("--batch", type=positive, default=1024, help="levels of a call (%(default)s)")
+    add("--capacities", type=positive, nargs="+", default=CAPACITIES, help="slots of the buffers to measure")
+    add("--reference", action="store_true", help="measure JaxUED's LevelSampler too, in turns, and print the ratio")
+    add("--capacity", type=positive, default=65_536, help="slots of the buffer beside JaxUED's (%(default)s)")
+    add("--reference-calls", type=positive, default=2, help="calls of JaxUED's, which take long (%(default)s)")
+
+
+def _buffer(arguments: argparse.Namespace, say: Any) -> tuple[Any, str]:
+    from kinetix_ued.benchmarks import BufferSettings, format_buffer, measure_buffer
+
+    arguments.capacities = tuple(arguments.capacities)
+    measured = measure_buffer(_settings(BufferSettings, arguments), reference=arguments.reference, say=say)
+    return measured, format_buffer(measured)
+
+
 def _render_arguments(parser: argparse.ArgumentParser) -> None:
     _common(parser)
     parser.add_argument("--batch", type=positive, default=512, help="scenes side by side (%(default)s)")
@@ -93,6 +116,22 @@ def _render(arguments: argparse.Namespace, say: Any) -> tuple[Any, str]:
 
     measured = measure_rendering(_settings(RenderSettings, arguments), reference=arguments.reference, say=say)
     return measured, format_rendering(measured)
+
+
+def _train_arguments(parser: argparse.ArgumentParser) -> None:
+    _common(parser, timed=False, reference=False)
+    parser.add_argument("--preset", default="kinetix-s", help="agent and hyperparameters (%(default)s)")
+    parser.add_argument("--environments", type=positive, default=256, help="environments side by side (%(default)s)")
+    parser.add_argument("--rollout-steps", type=positive, default=64, help="steps of each in an update (%(default)s)")
+    parser.add_argument("--engine", choices=("auto", "warp", "jax"), default="auto", help="physics engine (%(default)s)")
+    parser.add_argument("--repeats", type=positive, default=3, help="updates, and rounds of each part (%(default)s)")
+
+
+def _train(arguments: argparse.Namespace, say: Any) -> tuple[Any, str]:
+    from kinetix_ued.benchmarks import TrainingSettings, format_training, measure_training
+
+    measured = measure_training(_settings(TrainingSettings, arguments), say=say)
+    return measured, format_training(measured)
 
 
 def _validity_arguments(parser: argparse.ArgumentParser) -> None:
@@ -117,8 +156,10 @@ def _validity(arguments: argparse.Namespace, say: Any) -> tuple[Any, str]:
 
 
 _SUBJECTS = {
+    "buffer": (_buffer_arguments, _buffer),
     "generators": (_generators_arguments, _generators),
     "render": (_render_arguments, _render),
+    "train": (_train_arguments, _train),
     "validity": (_validity_arguments, _validity),
 }
 """For each subject its options, and the function that measures: what it found, for JSON and as text."""

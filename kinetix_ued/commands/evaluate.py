@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--attempts", type=positive, default=20, help="episodes a level (%(default)s)")
     add("--greedy", action="store_true", help="take the most likely action instead of a sampled one")
     add("--seed", type=seed, default=0, help="seed of the evaluation (%(default)s)")
+    add("--checkpoint", default="latest", metavar="WHICH", help="of runs: latest, best, or an update's number (%(default)s)")
     add("--batch", type=positive, help="environments side by side (256)")
     add("--engine", choices=("auto", "warp", "jax"), help="physics engine (auto)")
     add("--json", metavar="FILE", help="write the results here, too")
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     names = list(dict.fromkeys(arguments.policies))
     if arguments.json:
         refuse_overwriting(arguments.json, arguments.overwrite)
-    runs = load_runs(names)
+    runs = load_runs(names, arguments.checkpoint)
     base = shared_environment(runs, arguments.engine)
     suite = load_suite(arguments.levels) if arguments.levels else random_suite(base.size)
     size = playing_size(suite, {name: run.env.size for name, run in runs.items()})
@@ -55,15 +56,17 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def load_runs(names: list[str]) -> dict[str, Any]:
-    """The runs among the policies, by what they were called."""
+def load_runs(names: list[str], checkpoint: str = "latest") -> dict[str, Any]:
+    """The runs among the policies, by what they were called, each with the policy of one of its checkpoints."""
     from kinetix_ued.training import Run
+
+    which = int(checkpoint) if checkpoint.isdigit() else checkpoint
 
     folders = [name for name in names if name not in (NOOP, RANDOM)]
     for folder in folders:
         if not Path(folder).is_dir():
             raise ValueError(f"{folder} is no folder of a run: name one, or {NOOP}, or {RANDOM}")
-    return {folder: Run.load(folder) for folder in folders}
+    return {folder: Run.load(folder, which) for folder in folders}
 
 
 def shared_environment(runs: dict[str, Any], engine: str | None) -> Any:

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from kinetix_ued.training import TrainConfig, preset, resume, train
+    from kinetix_ued.training import TrainConfig, preset, read_config, resume, train, validate
 
     given = vars(arguments)
     changes = {f.name: given[f.name] for f in dataclasses.fields(TrainConfig) if f.name in given and f.name != "preset"}
@@ -39,9 +39,12 @@ def run(arguments: argparse.Namespace) -> int:
         for name in ("preset", "out"):
             if given.get(name):
                 raise ValueError(f"--resume goes on with a run as it was started: leave --{name} out")
-        result = resume(arguments.resume, **changes)
+        config = dataclasses.replace(read_config(arguments.resume), **changes)
+        result = resume(arguments.resume, callbacks=evaluations(config), **changes)
     else:
-        result = train(preset(arguments.preset or "quick", **changes))
+        config = preset(arguments.preset or "quick", **changes)
+        validate(config)
+        result = train(config, callbacks=evaluations(config))
     if result.interrupted:
         print(f"stopped after {result.updates} updates; go on with: kinetix-ued train --resume {result.path}")
         return 130
@@ -50,6 +53,26 @@ def run(arguments: argparse.Namespace) -> int:
     if result.config.eval_levels:
         evaluate_run(result)
     return 0
+
+
+def evaluations(config: Any) -> list[Any]:
+    """The callback that evaluates a run on held-out levels while it trains, if it is asked for."""
+    if not config.eval_every:
+        return []
+    import jax
+
+    from kinetix_ued.benchmarks import evaluate, random_suite
+    from kinetix_ued.training import PeriodicEvaluation
+
+    levels = random_suite(config.size, config.eval_levels, config.eval_seed).levels
+
+    def score(run: Any) -> dict[str, float]:
+        key = jax.random.fold_in(jax.random.key(config.eval_seed), run.updates)
+        found = evaluate(run.policy, levels, env=run.env, key=key, attempts=config.eval_attempts)
+        run.counts["evaluation"] += found.environment_steps
+        return {"solve_rate": found.solve_rate.mean(), "return": found.mean_return.mean()}
+
+    return [PeriodicEvaluation(score, config.eval_every)]
 
 
 def evaluate_run(run: Any) -> None:

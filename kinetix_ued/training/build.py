@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from typing import Any
 
 import jax
-import optax
+import jax.numpy as jnp
 
-from kinetix_ued.agents import Batch, Policy, TrainState, init_train_state, make_optimiser, make_policy, ppo_update
+from kinetix_ued.agents import (
+    NETWORKS,
+    Batch,
+    Policy,
+    TrainState,
+    init_train_state,
+    make_optimiser,
+    make_policy,
+    ppo_update,
+)
 from kinetix_ued.agents.advantage import generalised_advantages
+from kinetix_ued.agents.normalisation import NORMALISABLE, NormalisedPolicy
 from kinetix_ued.curricula import Curriculum, Sampler, curriculum_options, make_curriculum
 from kinetix_ued.environment import KinetixEnv, make
 from kinetix_ued.generators import DRAW_RATIO, Generator, filtered, make_filter, sampler
+from kinetix_ued.user_code import load_function, names_a_file
 from kinetix_ued.world import get_engine
 
 from .config import TrainConfig
 from .rollout import Trajectory
+from .schedule import SCHEDULES
 from .update import Learner
 
 
@@ -34,9 +48,22 @@ def build_env(config: TrainConfig) -> KinetixEnv:
 
 
 def build_network(config: TrainConfig, env: KinetixEnv) -> Policy:
-    """The policy's network, without parameters."""
+    """The policy's network, without parameters.
+
+    Raises:
+        ValueError: for a width that the network does not have, an observation that cannot be normalised, and as
+            ``make_policy``.
+    """
+    if config.normalise_observations and config.observation not in NORMALISABLE:
+        raise ValueError(
+            f"normalise_observations does not go with observation {config.observation!r}: use one of "
+            f"{', '.join(NORMALISABLE)}, or normalise_observations=False"
+        )
+    encoder, _ = NETWORKS[config.network]
+    if config.network_width and "width" not in encoder.__dataclass_fields__:
+        raise ValueError(f"network {config.network!r} has no width to set: use network_width=0")
     options = {"width": config.network_width} if config.network_width else {}
-    return make_policy(
+    policy = make_policy(
         config.network,
         env.observation,
         env.actions,
@@ -44,8 +71,10 @@ def build_network(config: TrainConfig, env: KinetixEnv) -> Policy:
         recurrent_size=config.recurrent_size,
         head_width=config.head_width,
         head_depth=config.head_depth,
+        dtype=None if config.dtype == "float32" else jnp.dtype(config.dtype),
         **options,
     )
+    return NormalisedPolicy(policy.network) if config.normalise_observations else policy
 
 
 def build_sampler(config: TrainConfig, generator: Generator | None = None) -> tuple[Sampler, int]:
@@ -65,9 +94,13 @@ def build_sampler(config: TrainConfig, generator: Generator | None = None) -> tu
 
 
 def build_curriculum(config: TrainConfig, sample: Sampler) -> Curriculum:
-    """The curriculum over levels from ``sample``."""
-    options = {
-        "score": config.score,
+    """The curriculum over levels from ``sample``.
+
+    Raises:
+        ValueError: for an option that it does not have, or a function of the user's that makes no curriculum.
+    """
+    fields = {
+        **({"score": config.score} if config.score else {}),
         "capacity": config.buffer_size,
         "prioritisation": config.prioritisation,
         "temperature": config.temperature,
@@ -76,16 +109,30 @@ def build_curriculum(config: TrainConfig, sample: Sampler) -> Curriculum:
         "minimum_fill": config.minimum_fill,
         "replay_probability": config.replay_probability,
     }
-    known = curriculum_options(config.curriculum)
-    taken = {name: value for name, value in options.items() if name in known}
-    return make_curriculum(config.curriculum, sample, config.environments, **taken)
+    if names_a_file(config.curriculum):
+        construct = load_function(config.curriculum)
+        known = tuple(inspect.signature(construct).parameters)[2:]
+    else:
+        construct, known = functools.partial(make_curriculum, config.curriculum), curriculum_options(config.curriculum)
+    taken = {name: value for name, value in fields.items() if name in known}
+    own = config.curriculum_options
+    for name in own:
+        if name in fields:
+            raise ValueError(f"options has {name!r}, which is a field of its own: set that instead")
+        if name not in known:
+            remedy = f"it has {', '.join(known)}" if known else "it has none"
+            raise ValueError(f"curriculum {config.curriculum!r} has no option {name!r}: {remedy}")
+    curriculum = construct(sample, config.environments, **taken, **own)
+    if not isinstance(curriculum, Curriculum):
+        raise ValueError(
+            f"{config.curriculum} must return a Curriculum(init, propose, update), got {type(curriculum).__name__}"
+        )
+    return curriculum
 
 
 def build_learner(config: TrainConfig, env: KinetixEnv, network: Policy) -> Learner:
     """PPO with the configuration's settings."""
-    rate: Any = config.learning_rate
-    if config.anneal:
-        rate = optax.linear_schedule(rate, 0.0, config.gradient_steps)
+    rate = SCHEDULES[config.schedule](config.learning_rate, config.gradient_steps, config.warmup)
     optimiser = make_optimiser(rate, config.max_grad_norm)
 
     def init(key: jax.Array) -> TrainState:
@@ -107,7 +154,7 @@ def build_learner(config: TrainConfig, env: KinetixEnv, network: Policy) -> Lear
             weight=weight,
             carry=carry,
         )
-        return ppo_update(
+        agent, losses = ppo_update(
             key,
             agent,
             batch,
@@ -119,5 +166,9 @@ def build_learner(config: TrainConfig, env: KinetixEnv, network: Policy) -> Lear
             value_coefficient=config.value_coefficient,
             entropy_coefficient=config.entropy,
         )
+        if isinstance(network, NormalisedPolicy):
+            # After learning: until then the policy sees what it saw when it acted, or its ratios would not start at 1.
+            agent = agent._replace(params=network.absorb(agent.params, seen.observation, weight))
+        return agent, losses
 
     return Learner(init, learn)

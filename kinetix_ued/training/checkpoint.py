@@ -2,8 +2,9 @@
 
 A checkpoint is a folder ``update_000000042`` with two files: ``arrays.npz`` holds the leaves of a pytree in order, and
 ``manifest.json`` says what they are: format version, configuration, the path, shape, type and SHA-256 of every leaf,
-and whatever the host counted. The folder is written under another name and renamed when it is on the disk, so one that
-carries its name is complete; one that was damaged later fails its checksums and is passed over.
+whatever the host counted, and how good the policy was. The folder is written under another name and renamed when it is
+on the disk, so one that carries its name is complete; one that was damaged later fails its checksums and is passed
+over. The last few are kept, and the best one however old it is.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from .metrics import Rating
 
 FORMAT = 1
 """Version of the layout; raised when an older reader could not read it."""
@@ -38,6 +41,7 @@ class Checkpoint(NamedTuple):
         config: the configuration it was written under
         host: what the host counted
         path: its folder
+        rating: how good the policy was; None if nothing told
     """
 
     tree: Any
@@ -45,14 +49,24 @@ class Checkpoint(NamedTuple):
     config: dict[str, Any]
     host: dict[str, Any]
     path: Path
+    rating: Rating | None
 
 
-def save(folder: Path, tree: Any, *, update: int, config: dict[str, Any], host: dict[str, Any], keep: int) -> Path:
-    """Write ``tree`` as the checkpoint of ``update`` into ``folder`` and drop all but the last ``keep`` checkpoints."""
+def save(
+    folder: Path,
+    tree: Any,
+    *,
+    update: int,
+    config: dict[str, Any],
+    host: dict[str, Any],
+    keep: int,
+    rating: Rating | None = None,
+) -> Path:
+    """Write ``tree`` as the checkpoint of ``update`` into ``folder``; keep the last ``keep`` and the best one."""
     folder.mkdir(parents=True, exist_ok=True)
     for abandoned in folder.glob(".*.partial"):
         shutil.rmtree(abandoned)
-    final = folder / f"{_PREFIX}{update:09d}"
+    final = folder / _name(update)
     partial = folder / f".{final.name}.partial"
     partial.mkdir()
     leaves = [_describe(path, leaf) for path, leaf in jax.tree.leaves_with_path(tree)]
@@ -64,6 +78,7 @@ def save(folder: Path, tree: Any, *, update: int, config: dict[str, Any], host: 
         "update": update,
         "config": config,
         "host": host,
+        "rating": rating,
         "leaves": [description for description, _ in leaves],
     }
     manifest["checksum"] = _checksum(manifest)
@@ -75,26 +90,43 @@ def save(folder: Path, tree: Any, *, update: int, config: dict[str, Any], host: 
         shutil.rmtree(final)
     os.replace(partial, final)
     _folder_to_disk(folder)
+    best = _best_first(folder)[:1]
     for old in _folders(folder)[keep:]:
-        shutil.rmtree(old)
+        if old not in best:
+            shutil.rmtree(old)
     return final
 
 
-def load_latest(
-    folder: Path, example: Any, *, config: dict[str, Any] | None = None, part: str = ""
+def load(
+    folder: Path,
+    example: Any,
+    *,
+    which: str | int = "latest",
+    config: dict[str, Any] | None = None,
+    part: str = "",
 ) -> Checkpoint | None:
-    """The newest whole checkpoint in ``folder``, or None; damaged ones are passed over.
+    """A whole checkpoint in ``folder``, or None; damaged ones are passed over.
 
     Args:
         folder: where ``save`` wrote.
         example: a pytree like the saved one, or like the part of it under ``part``; ShapeDtypeStructs will do.
+        which: ``latest``; ``best``: of the highest rating, the earlier one of equals; or an update's number.
         config: the configuration that the checkpoint must have been written under; None takes any.
         part: key path of the wanted part, such as ``.params``.
 
     Raises:
         CheckpointError: for a whole checkpoint of another format, configuration or tree, naming what differs.
+        ValueError: for another ``which``.
     """
-    for path in _folders(folder):
+    if which == "latest":
+        chosen = _folders(folder)
+    elif which == "best":
+        chosen = _best_first(folder)
+    elif isinstance(which, int) and not isinstance(which, bool):
+        chosen = [path for path in _folders(folder) if path.name == _name(which)]
+    else:
+        raise ValueError(f"unknown checkpoint {which!r}: use 'latest', 'best' or the number of an update")
+    for path in chosen:
         try:
             manifest, stored = _read(path)
         except CheckpointError:
@@ -104,8 +136,19 @@ def load_latest(
         if config is not None:
             refuse_other_config(manifest["config"], config, path)
         tree = _restore(path, manifest["leaves"], stored, example, part)
-        return Checkpoint(tree, manifest["update"], manifest["config"], manifest["host"], path)
+        return Checkpoint(tree, manifest["update"], manifest["config"], manifest["host"], path, _rating(manifest))
     return None
+
+
+def saved_updates(folder: Path) -> list[int]:
+    """Updates of the checkpoints in ``folder``, oldest first."""
+    return [int(path.name.removeprefix(_PREFIX)) for path in reversed(_folders(folder))]
+
+
+def best_rating(folder: Path) -> Rating | None:
+    """The highest rating among the checkpoints in ``folder``."""
+    best = _best_first(folder)[:1]
+    return _rating(_manifest(best[0])) if best else None
 
 
 def refuse_other_config(saved: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
@@ -115,7 +158,8 @@ def refuse_other_config(saved: dict[str, Any], wanted: dict[str, Any], path: Pat
     if names:
         compared = (f"{n} is {saved.get(n, missing)!r} there, {wanted.get(n, missing)!r} here" for n in names)
         raise CheckpointError(
-            f"{path} belongs to another configuration: {'; '.join(compared)}. Use the same, or another folder"
+            f"{path} belongs to another configuration: {'; '.join(compared)}. Use the same, or another folder; "
+            "init_from takes the parameters alone"
         )
 
 
@@ -142,22 +186,35 @@ def _is_key(leaf: Any) -> bool:
 
 def _read(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
     """Manifest and stored arrays of a checkpoint whose checksums hold."""
+    manifest = _manifest(path)
+    if manifest["format"] != FORMAT:
+        return manifest, []
     try:
-        manifest = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
-        checksum = manifest.pop("checksum")
-        whole = checksum == _checksum(manifest)
-        if whole and manifest["format"] == FORMAT:
-            with np.load(path / _ARRAYS, allow_pickle=False) as arrays:
-                stored = [arrays[f"leaf_{i:05d}"] for i in range(len(manifest["leaves"]))]
-            for description, array in zip(manifest["leaves"], stored):
-                whole &= description["sha256"] == hashlib.sha256(array.tobytes()).hexdigest()
-        else:
-            stored = []
-    except Exception as problem:  # zipfile, json, numpy and the file system each have their own ways to say it
+        with np.load(path / _ARRAYS, allow_pickle=False) as arrays:
+            stored = [arrays[f"leaf_{i:05d}"] for i in range(len(manifest["leaves"]))]
+        sums = [hashlib.sha256(array.tobytes()).hexdigest() for array in stored]
+        whole = sums == [description["sha256"] for description in manifest["leaves"]]
+    except Exception as problem:  # zipfile, numpy and the file system each have their own ways to say it
         raise CheckpointError(f"{path} cannot be read: {problem}") from problem
     if not whole:
         raise CheckpointError(f"{path} is damaged: its checksums do not hold")
     return manifest, stored
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    """The manifest of a checkpoint, if its checksum holds."""
+    try:
+        manifest = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
+        whole = manifest.pop("checksum") == _checksum(manifest)
+    except Exception as problem:  # json and the file system each have their own ways to say it
+        raise CheckpointError(f"{path} cannot be read: {problem}") from problem
+    if not whole:
+        raise CheckpointError(f"{path} is damaged: its manifest's checksum does not hold")
+    return manifest
+
+
+def _rating(manifest: dict[str, Any]) -> Rating | None:
+    return Rating(*manifest["rating"]) if manifest.get("rating") else None
 
 
 def _restore(path: Path, leaves: list[dict], stored: list[np.ndarray], example: Any, part: str) -> Any:
@@ -187,6 +244,23 @@ def _leaf(path: Path, name: str, description: dict[str, Any], stored: np.ndarray
 def _folders(folder: Path) -> list[Path]:
     """Checkpoints in ``folder``, newest first."""
     return sorted((p for p in folder.glob(f"{_PREFIX}*") if p.is_dir()), reverse=True)
+
+
+def _best_first(folder: Path) -> list[Path]:
+    """Rated checkpoints in ``folder``, the best first, of equals the earlier one."""
+    rated = []
+    for path in reversed(_folders(folder)):
+        try:
+            rating = _rating(_manifest(path))
+        except CheckpointError:
+            continue
+        if rating is not None:
+            rated.append((rating.rank, path))
+    return [path for _, path in sorted(rated, key=lambda entry: entry[0], reverse=True)]
+
+
+def _name(update: int) -> str:
+    return f"{_PREFIX}{update:09d}"
 
 
 def _checksum(manifest: dict[str, Any]) -> str:

@@ -11,11 +11,16 @@ import typing
 from typing import Any
 
 from kinetix_ued.agents import NETWORKS
-from kinetix_ued.curricula import CURRICULA, PRIORITISATIONS, SCORES
+from kinetix_ued.curricula import CURRICULA, PRIORITISATIONS, SCORES, curriculum_options
 from kinetix_ued.environment import ACTIONS, OBSERVATIONS
 from kinetix_ued.generators import FILTERS, GENERATORS
 from kinetix_ued.user_code import names_a_file
 from kinetix_ued.world import ENGINES, PHYSICS, SIZES
+
+from .schedule import SCHEDULES
+
+DTYPES = ("float32", "bfloat16")
+"""What a network can compute in."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,25 +64,33 @@ class TrainConfig:
     """Put a GRU between encoder and heads; minibatches then hold whole environments."""
     recurrent_size: int = 256
     """Width of the GRU."""
+    normalise_observations: bool = False
+    """Show the network every feature less its running mean, by its running deviation (entity, symbolic_flat)."""
+    dtype: str = "float32"
+    """What the network computes in: float32 or bfloat16; parameters and losses stay float32."""
+    init_from: str = ""
+    """Folder of a run from whose last parameters this one starts, all else anew; empty: from random parameters."""
 
     curriculum: str = "dr"
-    """Which levels to play: dr, plr or robust-plr."""
+    """Which levels to play: a curriculum's name, or path/to/file.py:function for one of your own."""
+    options: str = ""
+    """Settings of the curriculum that have no field here, as name=value with commas between them."""
     buffer_size: int = 4000
-    """Levels that the buffer holds (plr, robust-plr)."""
-    score: str = "max_mc"
-    """What makes a level worth replaying (plr, robust-plr): max_mc or positive_value_loss."""
+    """Levels that the buffer holds."""
+    score: str = ""
+    """What makes a level worth replaying, a score's name; empty: the curriculum's own choice."""
     prioritisation: str = "rank"
-    """How scores become probabilities (plr, robust-plr): rank or topk."""
+    """How scores become probabilities: rank or topk."""
     temperature: float = 1.0
-    """Flattens the probabilities of ranks (plr, robust-plr)."""
+    """Flattens the probabilities of ranks."""
     top_k: int = 128
-    """Levels that topk prioritisation replays (plr, robust-plr)."""
+    """Levels that topk prioritisation replays."""
     staleness: float = 0.3
-    """Share of the replay probability that goes to levels not seen for long (plr, robust-plr)."""
+    """Share of the replay probability that goes to levels not seen for long."""
     replay_probability: float = 0.5
-    """Probability that an update replays levels instead of trying new ones (plr, robust-plr)."""
+    """Probability that an update replays levels instead of trying new ones."""
     minimum_fill: float = 0.5
-    """Share of the buffer that must be full before levels are replayed (plr, robust-plr)."""
+    """Share of the buffer that must be full before levels are replayed."""
     generator: str = "random"
     """Where new levels come from: a generator's name, or path/to/file.py:function for one of your own."""
     filters: str = "noop_solves"
@@ -97,9 +110,11 @@ class TrainConfig:
     minibatches: int = 16
     """Minibatches of each pass."""
     learning_rate: float = 1e-3
-    """Adam's learning rate, at the start if it is annealed."""
-    anneal: bool = True
-    """Let the learning rate fall linearly to zero over the run."""
+    """Adam's learning rate, the highest of the schedule."""
+    schedule: str = "linear"
+    """How the learning rate changes over the run: constant, linear or cosine (down to zero), or warmup-cosine."""
+    warmup: float = 0.05
+    """Share of the run in which the learning rate rises (warmup-cosine)."""
     gamma: float = 0.995
     """Discount of a step."""
     gae_lambda: float = 0.9
@@ -119,15 +134,27 @@ class TrainConfig:
     checkpoint_every: int = 25
     """Updates between two checkpoints; the last update is always saved."""
     keep_checkpoints: int = 2
-    """Checkpoints that are kept."""
+    """Last checkpoints that are kept; the best one is kept besides."""
     progress: bool = True
     """Show a progress bar."""
     tensorboard: bool = False
     """Write TensorBoard files too."""
+    csv: bool = False
+    """Write the numbers as a table too, metrics.csv."""
+    wandb: str = ""
+    """Project of Weights & Biases to log to; empty: none."""
+    snapshot_every: int = 0
+    """Updates between two snapshots of the level buffer, as level files and a picture sheet; 0: none."""
+    stop_at_solve_rate: float = 0.0
+    """Solve rate in training at which the run ends before its time; 0: none."""
+    solve_rate_window: int = 20
+    """Updates over which that solve rate is averaged, also to tell the best checkpoint."""
     eval_levels: int = 256
     """Held-out random levels for the evaluation at the end; 0: none."""
     eval_attempts: int = 10
     """Attempts at each of them."""
+    eval_every: int = 0
+    """Updates between two evaluations on those levels while training; the best checkpoint is kept; 0: none."""
     eval_seed: int = 1_000_000_007
     """Seed of the held-out levels, the same for every run."""
 
@@ -135,6 +162,27 @@ class TrainConfig:
     def filter_names(self) -> tuple[str, ...]:
         """The filters by name."""
         return tuple(name.strip() for name in self.filters.split(",") if name.strip())
+
+    @property
+    def curriculum_options(self) -> dict[str, Any]:
+        """The settings in ``options``, numbers and truth values as such, everything else as text.
+
+        >>> TrainConfig(options="kept=64, rate=1e-2, score=max_mc").curriculum_options
+        {'kept': 64, 'rate': 0.01, 'score': 'max_mc'}
+
+        Raises:
+            ValueError: for something that is not name=value.
+        """
+        found: dict[str, Any] = {}
+        for entry in filter(None, map(str.strip, self.options.split(","))):
+            name, equals, value = map(str.strip, entry.partition("="))
+            if not (equals and name.isidentifier() and value):
+                raise ValueError(f"options holds {entry!r}: write name=value, with commas between several")
+            try:
+                found[name] = ast.literal_eval(value)
+            except (ValueError, SyntaxError):
+                found[name] = value
+        return found
 
     @property
     def update_steps(self) -> int:
@@ -169,7 +217,8 @@ class TrainConfig:
 
 
 NEUTRAL_FIELDS = frozenset(
-    "preset out checkpoint_every keep_checkpoints progress tensorboard eval_levels eval_attempts eval_seed".split()
+    "preset out checkpoint_every keep_checkpoints progress tensorboard csv wandb snapshot_every stop_at_solve_rate "
+    "solve_rate_window eval_levels eval_attempts eval_every eval_seed".split()
 )
 """Fields that may change between the parts of a resumed run: they do not touch what is learned."""
 
@@ -179,8 +228,8 @@ CUSTOM = "custom"
 
 
 def decisive(config: TrainConfig) -> dict[str, Any]:
-    """The values that a resumed run must share. Without annealing, more ``steps`` only make it longer."""
-    free = NEUTRAL_FIELDS if config.anneal else NEUTRAL_FIELDS | {"steps"}
+    """The values that a resumed run must share. At a constant learning rate, more ``steps`` only make it longer."""
+    free = NEUTRAL_FIELDS | {"steps"} if config.schedule == "constant" else NEUTRAL_FIELDS
     return {name: value for name, value in config.to_dict().items() if name not in free}
 
 
@@ -232,15 +281,18 @@ _NAMES = {
     "score": SCORES,
     "prioritisation": PRIORITISATIONS,
     "generator": GENERATORS,
+    "schedule": SCHEDULES,
+    "dtype": DTYPES,
 }
 
 
 def _check_names(config: TrainConfig) -> None:
     for field, known in _NAMES.items():
         name = getattr(config, field)
-        own = field in ("curriculum", "generator") and name == CUSTOM or field == "generator" and names_a_file(name)
-        if name not in known and not own:
-            hint = ", or path/to/file.py:function" if field == "generator" else ""
+        pluggable = field in ("curriculum", "generator")
+        own_choice = field == "score" and name == ""
+        if name not in known and not own_choice and not (pluggable and (name == CUSTOM or names_a_file(name))):
+            hint = ", or path/to/file.py:function" if pluggable else ""
             raise ValueError(f"unknown {field} {name!r}: use one of {', '.join(known)}{hint}")
     for name in config.filter_names:
         if name not in FILTERS:
@@ -249,12 +301,15 @@ def _check_names(config: TrainConfig) -> None:
 
 _AT_LEAST_ONE = (
     "frame_skip max_steps buffer_size top_k environments rollout_steps outer_steps steps epochs minibatches "
-    "head_width head_depth recurrent_size checkpoint_every keep_checkpoints eval_attempts"
+    "head_width head_depth recurrent_size checkpoint_every keep_checkpoints "
+    "solve_rate_window eval_attempts"
 ).split()
-_NOT_NEGATIVE = "network_width seed eval_seed eval_levels dense_reward_scale entropy value_coefficient".split()
+_NOT_NEGATIVE = (
+    "network_width seed eval_seed eval_levels eval_every snapshot_every dense_reward_scale entropy value_coefficient"
+).split()
 _POSITIVE = "temperature learning_rate clip max_grad_norm".split()
 _FINITE = "learning_rate temperature clip max_grad_norm dense_reward_scale entropy value_coefficient".split()
-_SHARES = "staleness replay_probability minimum_fill gamma gae_lambda".split()
+_SHARES = "staleness replay_probability minimum_fill gamma gae_lambda warmup stop_at_solve_rate".split()
 
 
 def _check_ranges(config: TrainConfig) -> None:
@@ -288,14 +343,16 @@ def _check_batches(config: TrainConfig) -> None:
             f"steps={c.steps} is less than one update ({c.environments} environments x {c.rollout_steps} steps x "
             f"{c.outer_steps} outer steps): use steps={c.update_steps} or more, or fewer environments"
         )
+    if c.eval_every and not c.eval_levels:
+        raise ValueError("eval_every asks for evaluations and eval_levels=0 leaves no level for them: set eval_levels")
     if c.gradient_steps >= 2**31:
         raise ValueError(
             f"steps={c.steps} makes {c.gradient_steps} optimiser steps, more than the optimiser can count (2**31): "
             "use fewer steps, epochs or minibatches"
         )
-    if c.curriculum in ("dr", CUSTOM):
+    if c.curriculum not in CURRICULA or c.curriculum == "dr":
         return
-    if c.buffer_size < c.environments:
+    if "buffer" in curriculum_options(c.curriculum) and c.buffer_size < c.environments:
         raise ValueError(
             f"buffer_size={c.buffer_size} cannot hold the levels of {c.environments} environments: "
             f"use buffer_size={c.environments} or more, or fewer environments"

@@ -25,10 +25,25 @@ from kinetix_ued.generators import Generator
 
 from . import checkpoint
 from .build import build_curriculum, build_env, build_learner, build_network, build_sampler
+from .callbacks import configured
 from .config import CUSTOM, TrainConfig, decisive, validate
-from .metrics import Callback, JsonLines, Metrics, ProgressBar, TensorBoard
-from .run import CHECKPOINTS, CONFIG, METRICS, Run, TrainedPolicy, read_config, write_config
+from .metrics import Callback, JsonLines, Metrics, Rating, RunningSolveRate
+from .run import (
+    CHECKPOINTS,
+    CONFIG,
+    INITIAL,
+    METRICS,
+    STEP_KINDS,
+    Run,
+    TrainedPolicy,
+    initial_params,
+    read_config,
+    write_config,
+)
 from .update import TrainState, make_update
+
+RUNNING_SOLVE_RATE = "running_solve_rate"
+"""Name of the rating of a checkpoint that no evaluation rates."""
 
 
 def train(
@@ -46,7 +61,8 @@ def train(
     Args:
         config: see ``TrainConfig``.
         curriculum: used instead of the one that ``config`` names.
-        callbacks: each is called with the run and its numbers after every update.
+        callbacks: each is called with the run and its numbers after every update, before those that ``config`` asks
+            for; see the package ``callbacks``.
         resume: go on where the last whole checkpoint in ``config.out`` was written, or from the start if there is none;
             everything that follows is as if the run had never stopped.
         generator: ``(key, size) -> Level``, used instead of the one that ``config`` names.
@@ -65,17 +81,24 @@ def train(
             raise ValueError(f"this run was started with a {name} of its own: pass the same one as {name}=")
     validate(config)
     program = _program(_shared(config), curriculum, generator)
-    path = _claim(config, resume)
-
     key = jax.random.key(config.seed)
     example = jax.eval_shape(program.init, key)
-    saved = checkpoint.load_latest(path / CHECKPOINTS, example, config=decisive(config))
+    own = configured(config, example.curriculum)
+    path, first_params = _folder(config, resume), None
+    if config.init_from:
+        first_params = initial_params(path, config, example.agent.params)
+    write_config(path, config)
+
+    saved = checkpoint.load(path / CHECKPOINTS, example, config=decisive(config))
     state = program.init(key) if saved is None else jax.tree.map(jnp.asarray, saved.tree)
+    if saved is None and config.init_from:
+        checkpoint.save(path / INITIAL, first_params, update=0, config=decisive(config), host={}, keep=1)
+        state = state._replace(agent=state.agent._replace(params=first_params))
     env = program.env
     run = Run(path, config, env, TrainedPolicy(program.network, state.agent.params, env.observation_space()))
     if saved is not None:
         run.restore_counts(saved)
-    return _loop(run, state, program.update, [*_own_callbacks(run), *callbacks])
+    return _loop(run, state, program.update, [*callbacks, *own])
 
 
 def resume(
@@ -123,15 +146,21 @@ def _program(config: TrainConfig, curriculum: Curriculum | None, generator: Gene
 
 def _shared(config: TrainConfig) -> TrainConfig:
     """The configuration with a standard value for whatever the compiled functions do not depend on."""
-    return dataclasses.replace(TrainConfig(), **{k: v for k, v in decisive(config).items() if k != "seed"})
+    shared = {name: value for name, value in decisive(config).items() if name not in ("seed", "init_from")}
+    return dataclasses.replace(TrainConfig(), **shared)
 
 
 def _loop(run: Run, state: Any, update: Any, callbacks: list[Callback]) -> Run:
-    """Update until the steps are taken or someone interrupts."""
+    """Update until the steps are taken, a callback ends the run or someone interrupts."""
     config = run.config
     lines = JsonLines(run.path / METRICS, run.updates)
+    running = RunningSolveRate(config.solve_rate_window, run.metrics)
+    run.solve_rate = running.value
+    best = checkpoint.best_rating(run.path / CHECKPOINTS)
+    saved_at = run.updates
 
-    def save() -> None:
+    def save(rating: Rating | None) -> None:
+        nonlocal saved_at, best
         lines.sync()  # a checkpoint never knows more updates than the numbers before it
         checkpoint.save(
             run.path / CHECKPOINTS,
@@ -140,32 +169,54 @@ def _loop(run: Run, state: Any, update: Any, callbacks: list[Callback]) -> Run:
             config=decisive(config),
             host={"counts": run.counts},
             keep=config.keep_checkpoints,
+            rating=rating,
         )
+        saved_at = run.updates
+        best = max(filter(None, (best, rating)), key=lambda r: r.rank, default=None)
 
-    saved_at = run.updates
     try:
+        _call(callbacks, "begin", run)
         with _postponed_interrupt() as interrupted:
-            while run.counts["learning"] < config.steps and not interrupted.is_set():
+            while run.counts["learning"] < config.steps and not run.stopped and not interrupted.is_set():
                 started = time.perf_counter()
                 state, numbers = update(state)
                 numbers = jax.device_get(numbers)
-                run.policy.params = state.agent.params
+                run.state, run.policy.params = state, state.agent.params
                 metrics = _account(run, numbers, time.perf_counter() - started)
+                running.note(metrics)
+                run.solve_rate, run.rating = running.value, None
                 for callback in callbacks:
                     callback(run, metrics)
                 lines.write(metrics)
-                if run.updates % config.checkpoint_every == 0:
-                    save()
-                    saved_at = run.updates
+                if run.rating is not None and not math.isfinite(run.rating.value):
+                    run.rating = None
+                surpassed = _is_better(run.rating, best)
+                if run.rating is None and run.solve_rate is not None:
+                    run.rating = Rating(RUNNING_SOLVE_RATE, run.solve_rate)
+                if surpassed or run.updates % config.checkpoint_every == 0:
+                    save(run.rating)
             if run.updates != saved_at:
-                save()
-        run.interrupted = run.counts["learning"] < config.steps
+                save(run.rating)
+        run.interrupted = run.counts["learning"] < config.steps and not run.stopped
     finally:
+        run.state = None
         lines.close()
-        for callback in callbacks:
-            if close := getattr(callback, "close", None):
-                close()
+        _call(callbacks, "close")
+    if run.stopped:
+        print(f"finished after {run.updates} updates: {run.stopped}", file=sys.stderr)
     return run
+
+
+def _call(callbacks: list[Callback], method: str, *arguments: Any) -> None:
+    """Call a method of every callback that has it."""
+    for callback in callbacks:
+        if function := getattr(callback, method, None):
+            function(*arguments)
+
+
+def _is_better(rating: Rating | None, best: Rating | None) -> bool:
+    """Whether a callback's rating is worth a checkpoint of its own."""
+    return rating is not None and (best is None or rating.rank > best.rank)
 
 
 def _account(run: Run, numbers: dict[str, Any], seconds: float) -> Metrics:
@@ -174,7 +225,7 @@ def _account(run: Run, numbers: dict[str, Any], seconds: float) -> Metrics:
     Steps are counted per update on the device and summed here, where integers do not overflow.
     """
     run.updates += 1
-    taken = {kind: int(numbers.pop(f"steps/{kind}")) for kind in ("learning", "scoring", "filter")}
+    taken = {kind: int(numbers.pop(f"steps/{kind}")) for kind in STEP_KINDS if f"steps/{kind}" in numbers}
     for kind, count in taken.items():
         run.counts[kind] += count
     metrics: Metrics = {"update": run.updates}
@@ -190,28 +241,19 @@ def _account(run: Run, numbers: dict[str, Any], seconds: float) -> Metrics:
     return metrics
 
 
-def _own_callbacks(run: Run) -> list[Callback]:
-    callbacks: list[Callback] = []
-    if run.config.tensorboard:
-        callbacks.append(TensorBoard())
-    if run.config.progress:
-        callbacks.append(ProgressBar(run.config.steps, run.counts["learning"]))
-    return callbacks
-
-
-def _claim(config: TrainConfig, resume: bool) -> Path:
-    """The folder of the run, with its configuration written."""
+def _folder(config: TrainConfig, resume: bool) -> Path:
+    """The folder that the run is to have; refused if it holds another one."""
     if resume:
         path = Path(config.out)
         checkpoint.refuse_other_config(decisive(read_config(path)), decisive(config), path)
-    elif config.out:
+        return path
+    if config.out:
         path = Path(config.out)
         if (path / CONFIG).exists():
             raise ValueError(f"{path} already holds a run: resume it, or choose another folder")
-    else:
-        path = _unused(Path("runs") / f"{config.preset}-{config.curriculum}-{config.size}-{config.seed}")
-    write_config(path, config)
-    return path
+        return path
+    curriculum = config.curriculum.rpartition(":")[2]
+    return _unused(Path("runs") / f"{config.preset}-{curriculum}-{config.size}-{config.seed}")
 
 
 def _unused(path: Path) -> Path:

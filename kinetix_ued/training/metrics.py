@@ -1,16 +1,14 @@
-"""Where a run's numbers go: JSON lines, the progress bar, TensorBoard."""
+"""A run's numbers: what they are, and the JSON lines that hold them."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
-import sys
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from .run import Run
@@ -21,8 +19,54 @@ Metrics = dict[str, float | int | None]
 Callback = Callable[["Run", Metrics], None]
 """Called after every update with the run and its numbers; what it adds to them is written with them.
 
-Where it has a method ``close``, that is called once when training ends, in whatever way.
+Where it has a method ``begin``, that is called with the run before the first update; where it has a method ``close``,
+that is called once when training ends, in whatever way.
 """
+
+
+class Rating(NamedTuple):
+    """How good a policy is, by one number; the checkpoint of the best one is kept.
+
+    Attributes:
+        name: of the number; those of evaluations begin with ``evaluation/``
+        value: the higher the better
+    """
+
+    name: str
+    value: float
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """What ratings are compared by: any number of an evaluation says more than any number of training."""
+        return self.name.startswith("evaluation/"), self.value
+
+
+class RunningSolveRate:
+    """Mean solve rate over the last updates that the agent learned from and in which an episode ended.
+
+    Args:
+        window: how many updates.
+        lines: numbers of the updates so far, oldest first.
+    """
+
+    def __init__(self, window: int, lines: list[Metrics]):
+        self._rates: deque[float] = deque(maxlen=window)
+        self._learned = 0
+        for line in lines:
+            self.note(line)
+
+    def note(self, metrics: Metrics) -> None:
+        """Take in the numbers of the next update."""
+        rate, learned = metrics["solve_rate"], int(metrics["steps/learning"] or 0)
+        if learned > self._learned and rate is not None and math.isfinite(rate):
+            self._rates.append(rate)
+        self._learned = learned
+
+    @property
+    def value(self) -> float | None:
+        """The mean; None until there are as many updates as it is to be taken over."""
+        full = len(self._rates) == self._rates.maxlen
+        return math.fsum(self._rates) / len(self._rates) if full else None
 
 
 class JsonLines:
@@ -67,65 +111,3 @@ def read_metrics(path: Path) -> list[Metrics]:
 def finite(metrics: Metrics) -> Metrics:
     """The same numbers with None for those that JSON cannot hold."""
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in metrics.items()}
-
-
-class ProgressBar:
-    """A callback: steps learned from so far, the solve rate and the speed, on one line of standard error."""
-
-    def __init__(self, total: int, done: int = 0):
-        rarely = 0.2 if sys.stderr.isatty() else 30.0  # a log file needs no animation
-        self._bar = tqdm(
-            desc="compiling",
-            total=total,
-            initial=done,
-            unit="step",
-            unit_scale=True,
-            mininterval=rarely,
-            file=sys.stderr,
-        )
-
-    def __call__(self, run: Run, metrics: Metrics) -> None:
-        solved = metrics["solve_rate"]
-        self._bar.set_description("training", refresh=False)
-        self._bar.set_postfix_str(
-            f"solved {'-' if solved is None else f'{solved:.1%}'}, {metrics['steps_per_second']:.0f} steps/s",
-            refresh=False,
-        )
-        self._bar.update(min(metrics["steps/learning"], self._bar.total) - self._bar.n)
-
-    def close(self) -> None:
-        self._bar.close()
-
-
-class TensorBoard:
-    """A callback that writes TensorBoard files into the run's folder.
-
-    Raises:
-        ValueError: where neither tensorboardX nor torch is installed.
-    """
-
-    def __init__(self):
-        self._writer_class = _summary_writer()
-        self._writer: Any = None
-
-    def __call__(self, run: Run, metrics: Metrics) -> None:
-        if self._writer is None:
-            self._writer = self._writer_class(str(run.path / "tensorboard"), purge_step=metrics["update"])
-        for name, value in metrics.items():
-            if value is not None:
-                self._writer.add_scalar(name, value, metrics["update"])
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-
-
-def _summary_writer() -> Callable[..., Any]:
-    try:
-        from tensorboardX import SummaryWriter
-    except ImportError:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise ValueError("TensorBoard files need tensorboardX: pip install kinetix-ued[tensorboard]") from None
-    return SummaryWriter

@@ -13,10 +13,10 @@ import jax.numpy as jnp
 from . import checkpoint
 from .build import build_env, build_learner, build_network
 from .config import TrainConfig
-from .metrics import Metrics, read_metrics
+from .metrics import Metrics, Rating, read_metrics
 from .update import first_keys
 
-CONFIG, METRICS, CHECKPOINTS = "config.json", "metrics.jsonl", "checkpoints"
+CONFIG, METRICS, CHECKPOINTS, INITIAL = "config.json", "metrics.jsonl", "checkpoints", "initial"
 
 
 class TrainedPolicy:
@@ -75,6 +75,11 @@ class Run:
         updates: how many updates are done
         counts: environment steps by purpose, see ``STEP_KINDS``
         interrupted: it was asked to stop before its end, and saved
+        stopped: why it ended before its steps were taken, having reached what it was for; empty otherwise
+        solve_rate: mean solve rate over the last ``config.solve_rate_window`` updates that learned; None until then
+        rating: how good the policy is, if a callback or the checkpoint said so; a callback that sets it makes the loop
+            keep the checkpoint of the best
+        state: while it goes on, the whole training state, for callbacks; the next update takes its arrays away
     """
 
     def __init__(self, path: Path, config: TrainConfig, env: Any, policy: TrainedPolicy):
@@ -82,6 +87,14 @@ class Run:
         self.updates = 0
         self.counts = dict.fromkeys(STEP_KINDS, 0)
         self.interrupted = False
+        self.stopped = ""
+        self.solve_rate: float | None = None
+        self.rating: Rating | None = None
+        self.state: Any = None
+
+    def stop(self, reason: str) -> None:
+        """End training after this update, as if the run had come to its end; for callbacks."""
+        self.stopped = reason
 
     @property
     def metrics(self) -> list[Metrics]:
@@ -91,39 +104,55 @@ class Run:
     def initial_policy(self) -> TrainedPolicy:
         """What the run began with: the same network with its first parameters."""
         key = first_keys(jax.random.key(self.config.seed))[0]
-        agent = jax.jit(build_learner(self.config, self.env, self.policy.network).init)(key)
-        return TrainedPolicy(self.policy.network, agent.params, self.env.observation_space())
+        init = build_learner(self.config, self.env, self.policy.network).init
+        if self.config.init_from:
+            params = initial_params(self.path, self.config, jax.eval_shape(init, key).params)
+        else:
+            params = jax.jit(init)(key).params
+        return TrainedPolicy(self.policy.network, params, self.env.observation_space())
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Run:
-        """The run in folder ``path`` with the policy of its last whole checkpoint.
+    def load(cls, path: str | os.PathLike[str], which: str | int = "latest") -> Run:
+        """The run in folder ``path`` with the policy of a whole checkpoint.
+
+        Args:
+            path: folder of the run.
+            which: ``latest``; ``best``: of the highest rating, by an evaluation or else by ``solve_rate``; or the
+                number of an update whose checkpoint is still there.
 
         Raises:
-            ValueError: for a folder without a run or without a checkpoint.
+            ValueError: for a folder without a run or without such a checkpoint.
         """
         config = read_config(path)
         env = build_env(config)
         network = build_network(config, env)
         params = jax.eval_shape(build_learner(config, env, network).init, jax.random.key(0)).params
-        saved = checkpoint.load_latest(Path(path) / CHECKPOINTS, params, part=PARAMS)
-        if saved is None:
+        folder = Path(path) / CHECKPOINTS
+        saved = checkpoint.load(folder, params, which=which, part=PARAMS)
+        if saved is None and which == "latest":
             raise ValueError(f"{path} holds no whole checkpoint yet: resume the run, or name another folder")
+        if saved is None:
+            there = ", ".join(map(str, checkpoint.saved_updates(folder))) or "none"
+            wanted = "with a rating" if which == "best" else f"of update {which}"
+            raise ValueError(
+                f"{path} holds no whole checkpoint {wanted}: use which='latest', or one of the updates {there}"
+            )
         params = jax.tree.map(jnp.asarray, saved.tree)
         run = cls(Path(path), config, env, TrainedPolicy(network, params, env.observation_space()))
         run.restore_counts(saved)
         return run
 
     def restore_counts(self, saved: checkpoint.Checkpoint) -> None:
-        """Take updates and step counts from a checkpoint."""
-        self.updates, self.counts = saved.update, dict(saved.host["counts"])
+        """Take updates, step counts and rating from a checkpoint."""
+        self.updates, self.counts, self.rating = saved.update, dict(saved.host["counts"]), saved.rating
 
 
-STEP_KINDS = ("learning", "scoring", "filter", "evaluation")
+STEP_KINDS = ("learning", "scoring", "antagonist", "filter", "evaluation")
 """What environment steps are taken for, counted apart.
 
 ``learning``: the agent learned from them; ``scoring``: played without gradients, for the curriculum's scores alone;
-``filter``: simulated to filter generated levels; ``evaluation``: played by an evaluation, which adds them to
-``Run.counts`` itself.
+``antagonist``: taken by the second student of curricula that have two; ``filter``: simulated to filter generated
+levels; ``evaluation``: played by an evaluation, which adds them to ``Run.counts`` itself.
 """
 
 PARAMS = ".agent.params"
@@ -144,6 +173,28 @@ def read_config(path: str | os.PathLike[str]) -> TrainConfig:
     except (OSError, json.JSONDecodeError) as problem:
         raise ValueError(f"{file} cannot be read: {problem}") from problem
     return TrainConfig.from_dict(values)
+
+
+def initial_params(path: Path, config: TrainConfig, example: Any) -> Any:
+    """The parameters that a run with ``init_from`` starts from.
+
+    They are those noted in its own folder ``path``, so that neither its start nor its resumption depends on what
+    became of the other run since; those of the other run's last whole checkpoint, if nothing is noted yet.
+
+    Args:
+        example: parameters of this run, arrays or shapes.
+
+    Raises:
+        ValueError: where the other folder holds no run or no checkpoint, or its parameters do not fit, naming which.
+    """
+    noted = checkpoint.load(path / INITIAL, example)
+    if noted is None:
+        source = Path(config.init_from)
+        read_config(source)
+        noted = checkpoint.load(source / CHECKPOINTS, example, part=PARAMS)
+        if noted is None:
+            raise ValueError(f"init_from={config.init_from}: that run has no whole checkpoint yet, train it first")
+    return jax.tree.map(jnp.asarray, noted.tree)
 
 
 def write_config(path: Path, config: TrainConfig) -> None:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from kinetix_ued.agents.advantage import generalised_advantages
-from kinetix_ued.curricula import Curriculum, Rollout
+from kinetix_ued.curricula import Curriculum, Plan, Rollout
 from kinetix_ued.environment.actions import driven_channels
 from kinetix_ued.levels import summary
 
@@ -38,6 +38,7 @@ class TrainState(NamedTuple):
         agent: what the learner made: parameters and optimiser
         curriculum: the curriculum's state
         players: environments and the agents' memories
+        antagonist: the second student, where the curriculum has two; otherwise ``()``
         key: what every random number of the run derives from, together with ``update``; constant
         update: updates done () uint32
     """
@@ -45,8 +46,21 @@ class TrainState(NamedTuple):
     agent: Any
     curriculum: Any
     players: Players
+    antagonist: Antagonist | tuple[()]
     key: jax.Array
     update: jax.Array
+
+
+class Antagonist(NamedTuple):
+    """The second student: it learns as the first does, and only its returns matter to the curriculum.
+
+    Attributes:
+        agent: what the learner made
+        players: environments of its own, on the same levels
+    """
+
+    agent: Any
+    players: Players
 
 
 class Seen(NamedTuple):
@@ -85,7 +99,12 @@ def make_update(
         learner: how it learns.
         curriculum: what proposes levels.
         filter_steps: environment steps that are simulated to find one new level.
+
+    Raises:
+        ValueError: for a curriculum with another number of students than one or two.
     """
+    if curriculum.students not in (1, 2):
+        raise ValueError(f"a curriculum has one student, or two with an antagonist; got {curriculum.students}")
     batch, params = config.environments, env.default_params
     parts_of = (lambda state: driven_channels(state.level)) if config.skip_idle_channels else None
 
@@ -102,19 +121,20 @@ def make_update(
             episode_length=jnp.zeros(batch, jnp.int32),
             begun=jnp.zeros(batch, jnp.int32),
         )
-        return TrainState(learner.init(network_key), curriculum_state, players, run_key, jnp.uint32(0))
+        antagonist: Antagonist | tuple[()] = ()
+        if curriculum.students == 2:
+            antagonist = Antagonist(learner.init(jax.random.fold_in(network_key, 1)), players)
+        return TrainState(learner.init(network_key), curriculum_state, players, antagonist, run_key, jnp.uint32(0))
 
     def fresh_states(levels: Any) -> Any:
         """Environment states (B, ...) at the start of each level."""
         keys = jax.random.split(jax.random.key(0), batch)  # the start of a level draws no random numbers
         return jax.vmap(env.reset_to_level, (0, 0, None))(keys, levels, params)[1]
 
-    def update(state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
-        propose_key, play_key = jax.random.split(jax.random.fold_in(state.key, state.update))
-        levels, plan = curriculum.propose(propose_key, state.curriculum)
-        fresh = fresh_states(levels)
+    def play(agent: Any, players: Players, fresh: Any, plan: Plan, first: jax.Array, key: jax.Array):
+        """All rollouts of one student on the proposed levels, each learned from if the plan says so."""
 
-        def play(carry: tuple[Any, Players], key: jax.Array):
+        def once(carry: tuple[Any, Players], key: jax.Array):
             agent, players = carry
             rollout_key, learn_key = jax.random.split(key)
             before = players.carry
@@ -127,22 +147,37 @@ def make_update(
             seen = Seen(trajectory.reward, trajectory.done, trajectory.goal, trajectory.value, bad, last_value)
             return (agent, players), (seen, episodes, losses)
 
-        players = state.players._replace(begun=jnp.zeros_like(state.players.begun))
-        players = restart(players, fresh, plan.restart | (state.update == 0))
+        players = players._replace(begun=jnp.zeros_like(players.begun))
+        players = restart(players, fresh, plan.restart | first)
         (agent, players), (seen, episodes, losses) = jax.lax.scan(
-            play, (state.agent, players), jax.random.split(play_key, config.outer_steps)
+            once, (agent, players), jax.random.split(key, config.outer_steps)
         )
-        curriculum_state, noted = curriculum.update(state.curriculum, levels, _as_rollout(seen, config), plan)
         metrics = _metrics(jax.tree.map(lambda x: x.sum(0), episodes))
         metrics |= {f"loss/{name}": value.mean() for name, value in losses.items()}
+        return agent, players, _as_rollout(seen, config), metrics
+
+    def update(state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
+        propose_key, play_key = jax.random.split(jax.random.fold_in(state.key, state.update))
+        levels, plan = curriculum.propose(propose_key, state.curriculum)
+        fresh, first = fresh_states(levels), state.update == 0
+        agent, players, played, metrics = play(state.agent, state.players, fresh, plan, first, play_key)
+        antagonist = state.antagonist
+        if curriculum.students == 2:
+            own_key = jax.random.fold_in(play_key, 1)
+            *second, also_played, noted = play(*antagonist, fresh, plan, first, own_key)
+            antagonist, played = Antagonist(*second), played._replace(antagonist=also_played)
+            metrics |= {f"antagonist/{name}": value for name, value in noted.items()}
+        curriculum_state, noted = curriculum.update(state.curriculum, levels, played, plan)
         metrics |= {f"curriculum/{name}": value for name, value in noted.items()}
         metrics |= {f"levels/{name}": value.mean() for name, value in summary(levels).items()}
+        sampled = (plan.slots < 0).sum(dtype=jnp.int32) if plan.sampled is None else plan.sampled
         metrics |= {
             "steps/learning": jnp.where(plan.learn, config.update_steps, 0),
             "steps/scoring": jnp.where(plan.learn, 0, config.update_steps),
-            "steps/filter": (plan.slots < 0).sum(dtype=jnp.int32) * filter_steps,
+            "steps/antagonist": jnp.int32(config.update_steps * (curriculum.students - 1)),
+            "steps/filter": sampled * filter_steps,
         }
-        return TrainState(agent, curriculum_state, players, state.key, state.update + 1), metrics
+        return TrainState(agent, curriculum_state, players, antagonist, state.key, state.update + 1), metrics
 
     return init, update
 

@@ -1,0 +1,237 @@
+"""Curricula side by side: the same agent, budget, seeds and held-out levels for each, and intervals for what comes of it.
+
+Every run has a folder of its own under the comparison's, is resumed if it was cut short, and is not trained again once
+it is done; so a comparison can be stopped at any time, and a method or a seed can be added later.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from kinetix_ued.training import TrainConfig, preset, resume, train, validate
+from kinetix_ued.user_code import names_a_file
+
+from .evaluate import evaluate
+from .heldout import HELDOUT_SEED
+from .report import machine, versions, write_json
+from .statistics import Interval, bootstrap, interquartile_mean, probability_of_improvement
+from .suite import Suite, load_suite, random_suite
+
+SCHEMA = "kinetix-ued/comparison"
+SCHEMA_VERSION = 1
+
+METHODS: dict[str, dict[str, Any]] = {
+    "dr": {"curriculum": "dr"},
+    "plr": {"curriculum": "plr"},
+    "robust-plr": {"curriculum": "robust-plr"},
+    "accel": {"curriculum": "accel"},
+    "accel-from-sparse": {"curriculum": "accel", "generator": "sparse"},
+    "sfl": {"curriculum": "sfl", "options": "scored_levels=4096,scoring_rollouts=1,kept_levels=512,refresh_every=16"},
+    "ncc": {"curriculum": "ncc"},
+    "paired": {"curriculum": "paired"},
+}
+"""Methods by name: what each changes in the preset."""
+
+SCORES_FILE = "scores.json"
+"""Name of a run's scores in its folder."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparisonSettings:
+    """What is compared.
+
+    Raises:
+        ValueError: for no method or an unknown one, or a number below 1.
+    """
+
+    out: str
+    """Folder of the comparison."""
+    methods: tuple[str, ...] = ("dr", "robust-plr", "accel", "sfl")
+    """Names in ``METHODS``, or path/to/file.py:function for a curriculum of one's own."""
+    seeds: int = 3
+    """Runs of each method, with seeds from 0 on."""
+    preset: str = "quick"
+    """What all runs start from."""
+    changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Fields of the configuration that are different for all of them."""
+    eval_levels: int = 256
+    """Held-out random levels."""
+    attempts: int = 10
+    """Attempts at each level."""
+    levels: tuple[str, ...] = ()
+    """Level files and folders to evaluate on too."""
+
+    def __post_init__(self):
+        if not self.methods:
+            raise ValueError(f"there is no method to compare: name some of {', '.join(METHODS)}")
+        for method in self.methods:
+            if method not in METHODS and not names_a_file(method):
+                raise ValueError(f"unknown method {method!r}: use one of {', '.join(METHODS)}, or file.py:function")
+        if len(set(self.methods)) < len(self.methods):
+            raise ValueError(f"a method is named twice: {', '.join(self.methods)}")
+        for name in ("seeds", "eval_levels", "attempts"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+
+    def config(self, method: str, seed: int) -> TrainConfig:
+        """The configuration of one run.
+
+        What scores levels must see whole episodes: where a preset's rollouts are shorter, all methods but domain
+        randomisation, which scores nothing, play as many of them on each proposal as an episode needs.
+        """
+        changes = METHODS.get(method, {"curriculum": method})
+        own = {"seed": seed, "out": str(Path(self.out) / f"{method.rpartition(':')[2]}-{seed}"), "eval_levels": 0}
+        config = preset(self.preset, **{**self.changes, **changes, **own})
+        needed = 1 if config.curriculum == "dr" else -(-config.max_steps // config.rollout_steps)
+        return dataclasses.replace(config, outer_steps=max(config.outer_steps, needed))
+
+
+def compare(settings: ComparisonSettings, say: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
+    """Train what is missing, evaluate it, and sum it up.
+
+    Args:
+        settings: see ``ComparisonSettings``.
+        say: is told what goes on.
+
+    Returns:
+        A dict ready for JSON: for each suite and method the solve rates (seeds, levels), their interquartile mean and mean with
+        95 % bootstrap intervals, and the probability of improvement over the first method; for each method the
+        environment steps and seconds of its runs.
+
+    Raises:
+        ValueError: for a configuration that cannot run, before anything is trained.
+    """
+    for method in settings.methods:
+        validate(settings.config(method, 0))
+    first = settings.config(settings.methods[0], 0)
+    suites = {f"held-out random {first.size}": random_suite(first.size, settings.eval_levels, HELDOUT_SEED)}
+    if settings.levels:
+        suites["level files"] = load_suite(settings.levels)
+    results: dict[str, list[dict[str, Any]]] = {}
+    for seed in range(settings.seeds):  # by seed first: what is there at any time is balanced
+        for method in settings.methods:
+            say(f"{method}, seed {seed}")
+            results.setdefault(method, []).append(_one_run(settings, method, seed, suites))
+    return {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "versions": versions(),
+        "machine": machine(),
+        "settings": dataclasses.asdict(settings),
+        "budget": first.steps,
+        "methods": {method: _account(runs) for method, runs in results.items()},
+        "suites": {name: _summary(name, suite, results) for name, suite in suites.items()},
+    }
+
+
+def _one_run(settings: ComparisonSettings, method: str, seed: int, suites: Mapping[str, Suite]) -> dict[str, Any]:
+    """Scores and costs of one run: read where they are already, else trained and evaluated."""
+    config = settings.config(method, seed)
+    folder = Path(config.out)
+    asked = {"levels": [s.source for s in suites.values()], "attempts": settings.attempts}
+    if (folder / SCORES_FILE).exists():
+        found = json.loads((folder / SCORES_FILE).read_text(encoding="utf-8"))
+        if found["asked"] == asked and found["config"] == config.to_dict():
+            return found
+    run = resume(folder) if (folder / "config.json").exists() else train(config)
+    if run.interrupted:
+        raise KeyboardInterrupt
+    rates = {}
+    for name, suite in suites.items():
+        levels = suite.resized(run.env.size).levels
+        evaluation = evaluate(run.policy, levels, env=run.env, key=jax.random.key(seed), attempts=settings.attempts)
+        rates[name] = evaluation.solve_rate.tolist()
+    seconds = sum(line["seconds"] for line in run.metrics)
+    found = {"asked": asked, "config": config.to_dict(), "steps": run.counts, "seconds": seconds, "rates": rates}
+    write_json(folder / SCORES_FILE, found, overwrite=True)
+    return found
+
+
+def _account(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What a method's runs cost, means over its seeds."""
+    mean = lambda values: float(np.mean(list(values)))
+    steps = {kind: mean(run["steps"][kind] for run in runs) for kind in runs[0]["steps"]}
+    return {"steps": steps, "seconds": mean(run["seconds"] for run in runs)}
+
+
+def _summary(name: str, suite: Suite, results: Mapping[str, Sequence[dict[str, Any]]]) -> dict[str, Any]:
+    scores = {method: np.array([run["rates"][name] for run in runs]) for method, runs in results.items()}
+    baseline = next(iter(scores.values()))
+    mean = lambda values: float(np.mean(values))
+    return {
+        "levels": list(suite.names),
+        "methods": {
+            method: {
+                "solve_rates": found.tolist(),
+                "interquartile_mean": bootstrap(found, interquartile_mean)._asdict(),
+                "mean": bootstrap(found, mean)._asdict(),
+                "improvement": probability_of_improvement(found, baseline),
+            }
+            for method, found in scores.items()
+        },
+    }
+
+
+def format_comparison(measured: dict[str, Any]) -> str:
+    """The tables in Markdown."""
+    settings, device = measured["settings"], measured["machine"]
+    first = settings["methods"][0]
+    lines = [
+        f"Preset {settings['preset']}, {measured['budget']:,} learning steps a run, {settings['seeds']} seeds, "
+        f"{settings['attempts']} attempts a level; {device['device']} ({device['backend']}), {device['cpu_cores']} CPU "
+        "cores. 95 % intervals by a stratified bootstrap over seeds.",
+    ]
+    for name, suite in measured["suites"].items():
+        lines += [
+            "",
+            f"Solve rate on {len(suite['levels'])} levels, {name}:",
+            "",
+            f"| method | interquartile mean | mean | better than {first} |",
+            "|---|---|---|---|",
+        ]
+        for method, found in suite["methods"].items():
+            cells = [_percent(Interval(**found[statistic])) for statistic in ("interquartile_mean", "mean")]
+            lines.append(f"| {method} | {cells[0]} | {cells[1]} | {found['improvement']:.0%} |")
+    kinds = [kind for kind in next(iter(measured["methods"].values()))["steps"] if kind != "evaluation"]
+    lines += ["", "Environment steps and training time of a run, means:", "", "| method | " + " | ".join(kinds) + " | minutes |"]
+    lines.append("|---" * (len(kinds) + 2) + "|")
+    for method, cost in measured["methods"].items():
+        steps = " | ".join(f"{cost['steps'][kind]:,.0f}" for kind in kinds)
+        lines.append(f"| {method} | {steps} | {cost['seconds'] / 60:.1f} |")
+    return "\n".join(lines)
+
+
+def _percent(interval: Interval) -> str:
+    return f"{interval.estimate:.1%} ({interval.low:.1%} to {interval.high:.1%})"
+
+
+def plot_comparison(measured: dict[str, Any], path: Path) -> None:
+    """Interquartile means with their intervals, a panel for each suite, as a PNG file."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    suites = measured["suites"]
+    methods = list(measured["methods"])
+    figure = Figure(figsize=(1.5 + 3.6 * len(suites), 1.2 + 0.45 * len(methods)), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = np.atleast_1d(figure.subplots(1, len(suites), sharey=True))
+    for panel, (name, suite) in zip(panels, suites.items(), strict=True):
+        for place, method in enumerate(methods):
+            found = Interval(**suite["methods"][method]["interquartile_mean"])
+            panel.barh(place, found.high - found.low, left=found.low, height=0.5, color=f"C{place}", alpha=0.5)
+            panel.plot([found.estimate] * 2, [place - 0.25, place + 0.25], color="black")
+        panel.set_yticks(range(len(methods)), methods)
+        panel.set_title(name)
+        panel.set_xlabel("solve rate, interquartile mean")
+        panel.grid(axis="x", alpha=0.3)
+    panels[0].invert_yaxis()
+    partial = path.with_name(f".{path.name}.partial")
+    figure.savefig(partial, format="png", dpi=150)
+    partial.replace(path)

@@ -1,0 +1,46 @@
+"""How far a run is, for the eye."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from ..metrics import Metrics
+
+if TYPE_CHECKING:
+    from ..run import Run
+
+
+class ProgressBar:
+    """A callback: steps learned from so far, the solve rate and the speed, on one line of standard error."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def begin(self, run: Run) -> None:
+        rarely = 0.2 if sys.stderr.isatty() else 30.0  # a log file needs no animation
+        self._bar = tqdm(
+            desc="compiling",
+            total=run.config.steps,
+            initial=run.counts["learning"],
+            unit="step",
+            unit_scale=True,
+            mininterval=rarely,
+            file=sys.stderr,
+        )
+
+    def __call__(self, run: Run, metrics: Metrics) -> None:
+        solved = metrics["solve_rate"]
+        known = solved is not None and not math.isnan(solved)
+        self._bar.set_description("training", refresh=False)
+        self._bar.set_postfix_str(
+            f"solved {f'{solved:.1%}' if known else '-'}, {metrics['steps_per_second']:.0f} steps/s", refresh=False
+        )
+        self._bar.update(min(metrics["steps/learning"], self._bar.total) - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
