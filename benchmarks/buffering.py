@@ -16,7 +16,7 @@ from kinetix_ued.generators import sample_levels
 from kinetix_ued.world import Level, size_of
 
 from .report import machine, versions
-from .timing import Program, in_turns, summary
+from .timing import Program, check_settings, in_turns, summary
 
 SCHEMA = "kinetix-ued/buffering"
 SCHEMA_VERSION = 1
@@ -54,10 +54,9 @@ class BufferSettings:
 
     def __post_init__(self):
         size_of(self.size)
-        counts = {name: getattr(self, name) for name in ("capacity", "batch", "reference_calls", "repeats")}
-        for name, value in [*counts.items(), *(("capacities", c) for c in self.capacities)]:
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1; got {value}")
+        check_settings(self, "capacity", "batch", "reference_calls", "repeats")
+        if min(self.capacities, default=1) < 1:
+            raise ValueError(f"capacities must be at least 1; got {self.capacities}")
 
 
 def measure_buffer(

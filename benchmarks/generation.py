@@ -12,7 +12,7 @@ from kinetix_ued.generators import GENERATORS, has_levels, make_generator, mutat
 from kinetix_ued.world import size_of
 
 from .report import machine, versions
-from .timing import Program, in_turns, table
+from .timing import Program, check_settings, in_turns, table
 
 SCHEMA = "kinetix-ued/generation"
 SCHEMA_VERSION = 1
@@ -45,9 +45,7 @@ class GenerationSettings:
         size_of(self.size)
         for name in self.generators:
             make_generator(name)
-        for name in ("batch", "edits", "repeats"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+        check_settings(self, "batch", "edits", "repeats")
 
 
 def fitting_generators(size: str) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 from kinetix_ued.environment import make
 from kinetix_ued.world import Level, Size, size_of
 
-from .throughput import ENVIRONMENT, PHYSICS, Program, Settings, Workload
+from .throughput import ENVIRONMENT, PHYSICS, Settings, Workload
+from .timing import Program
 
 INSTALL = (
     "pip install --no-deps kinetix-env==3.0.2 jax2d==1.0.1 jaxgl==1.0.1 && "
@@ -52,7 +53,7 @@ def require(size: str) -> None:
         module.jnp = _ClipByOldNames("jax.numpy")
 
 
-def programs(settings: Settings, work: Workload) -> dict[str, Program]:
+def step_programs(settings: Settings, work: Workload) -> dict[str, Program]:
     """Its physics step and its environment with entity observations and auto-reset to the same level."""
     import kinetix.environment as reference
 

@@ -18,7 +18,7 @@ from kinetix_ued.viewer.render import check_resolution, render
 from kinetix_ued.world import Level, size_of
 
 from .report import machine, versions
-from .timing import Program, in_turns, table
+from .timing import Program, check_settings, in_turns, table
 
 SCHEMA = "kinetix-ued/rendering"
 SCHEMA_VERSION = 1
@@ -53,11 +53,7 @@ class RenderSettings:
     def __post_init__(self):
         size_of(self.size)
         check_resolution(self.pixels, self.supersample)
-        for name in ("batch", "repeats"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
-        if not 0 <= self.min_seconds < float("inf"):
-            raise ValueError(f"min_seconds must be 0 or more; got {self.min_seconds}")
+        check_settings(self, "batch", "repeats")
 
 
 def measure_rendering(
@@ -97,10 +93,10 @@ def measure_rendering(
         min_seconds=settings.min_seconds,
         say=say,
         what="pictures",
+        compare=_agreement if reference else None,
     )
     if reference:
-        own, other = (np.asarray(side()) for side in sides.values())
-        result["agreement"] = float((np.abs(own - other) <= 1.001 / 255).all(axis=-1).mean())
+        result["agreement"] = result.pop("outcome")
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -109,6 +105,12 @@ def measure_rendering(
         "settings": dataclasses.asdict(settings),
         "results": [result],
     }
+
+
+def _agreement(pictures: dict[str, Any]) -> float:
+    """Share of pixels in which the two sides' pictures agree, all three channels within 1/255."""
+    own, other = (np.asarray(images) for images in pictures.values())
+    return float((np.abs(own - other) <= 1.001 / 255).all(axis=-1).mean())
 
 
 def _own_program(settings: RenderSettings, levels: Level) -> Program:

@@ -8,8 +8,7 @@ two sides, each round gives one ratio, and both sides play the same levels with 
 from __future__ import annotations
 
 import dataclasses
-import statistics
-import time
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -22,16 +21,13 @@ from kinetix_ued.world import Level, size_of, start
 from kinetix_ued.world.engine import get_engine
 
 from .report import machine, versions
+from .timing import Program, check_settings, in_turns, table
 
 SCHEMA = "kinetix-ued/throughput"
 SCHEMA_VERSION = 1
 
 PHYSICS, ENVIRONMENT = "physics", "environment"
 UNITS = {PHYSICS: "frames of all scenes together", ENVIRONMENT: "environment steps"}
-
-Program = Callable[[], Any]
-"""A compiled call of ``steps`` steps of the whole batch, from the levels' start; returns what ``compare`` reads."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -60,11 +56,7 @@ class Settings:
 
     def __post_init__(self):
         size_of(self.size)
-        for name in ("batch", "steps", "frame_skip", "repeats"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
-        if not 0 <= self.min_seconds < float("inf"):
-            raise ValueError(f"min_seconds must be 0 or more; got {self.min_seconds}")
+        check_settings(self, "batch", "steps", "frame_skip", "repeats")
         get_engine(self.engine)
 
 
@@ -105,31 +97,25 @@ def measure(
     """
     sides = {"kinetix-ued": _own_programs}
     if reference:
-        from .kinetix_reference import programs, require
+        from .kinetix_reference import require, step_programs
 
         require(settings.size)
-        sides["kinetix-env"] = programs
+        sides["kinetix-env"] = step_programs
     say(f"sampling {settings.batch} levels of size {settings.size}")
     work = make_workload(settings)
+    programs_of = {side: build(settings, work) for side, build in sides.items()}
     results = []
     for what in (PHYSICS, ENVIRONMENT):
-        calls, compiling, outcome = {}, {}, {}
-        for side, build in sides.items():
-            say(f"{what}: compiling {side}")
-            calls[side] = build(settings, work)[what]
-            compiling[side], outcome[side] = _warm(calls[side])
-        rates: dict[str, list[float]] = {side: [] for side in sides}
-        for turn in range(settings.repeats):
-            say(f"{what}: round {turn + 1} of {settings.repeats}")
-            for side, call in calls.items():
-                rates[side].append(_rate(call, settings))
-        result = {"what": what, "unit": UNITS[what], "sides": [], "outcome": compare(what, outcome)}
-        for side in sides:
-            result["sides"].append({"name": side, "compile_seconds": compiling[side], **_summary(rates[side])})
-        if reference:
-            ratios = [own / other for own, other in zip(rates["kinetix-ued"], rates["kinetix-env"])]
-            result["ratio"] = _summary(ratios)
-        results.append(result)
+        result = in_turns(
+            {side: programs[what] for side, programs in programs_of.items()},
+            settings.steps * settings.batch,
+            repeats=settings.repeats,
+            min_seconds=settings.min_seconds,
+            say=say,
+            what=what,
+            compare=functools.partial(compare, what),
+        )
+        results.append(result | {"unit": UNITS[what]})
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -155,6 +141,7 @@ def make_workload(settings: Settings) -> Workload:
 
 
 def _own_programs(settings: Settings, work: Workload) -> dict[str, Program]:
+    """Calls of ``steps`` steps of the whole batch, from the levels' start; they return what ``compare`` reads."""
     engine = get_engine(settings.engine)
     env = AutoReplay(make(settings.size, engine=engine.name, frame_skip=settings.frame_skip))
     params, key = env.default_params, jax.random.key(0)  # neither steps nor restarts draw random numbers
@@ -200,32 +187,6 @@ def compare(what: str, outcome: dict[str, Any]) -> dict[str, Any]:
     return {side: {name: float(np.sum(x)) for name, x in zip(named, outcome[side][1])} for side in sides}
 
 
-def _warm(call: Program) -> tuple[float, Any]:
-    """Seconds that the first call takes beyond the second, and what it returned."""
-    seconds = []
-    for _ in range(2):
-        began = time.perf_counter()
-        outcome = jax.block_until_ready(call())
-        seconds.append(time.perf_counter() - began)
-    return round(max(seconds[0] - seconds[1], 0.0), 3), outcome
-
-
-def _rate(call: Program, settings: Settings) -> float:
-    """Steps of all scenes a second, over as many calls as fill the round."""
-    began, calls = time.perf_counter(), 0
-    while calls == 0 or time.perf_counter() - began < settings.min_seconds:
-        jax.block_until_ready(call())
-        calls += 1
-    return calls * settings.steps * settings.batch / (time.perf_counter() - began)
-
-
-def _summary(numbers: list[float]) -> dict[str, Any]:
-    """Median, least and most, to five digits."""
-    digits = lambda x: float(f"{x:.5g}")
-    found = {"median": statistics.median(numbers), "min": min(numbers), "max": max(numbers)}
-    return {name: digits(x) for name, x in found.items()} | {"rounds": [digits(x) for x in numbers]}
-
-
 def format_measurement(measured: dict[str, Any]) -> str:
     """The table for the terminal."""
     s, m = measured["settings"], measured["machine"]
@@ -233,15 +194,8 @@ def format_measurement(measured: dict[str, Any]) -> str:
         f"size {s['size']}, batch {s['batch']}, engine {s['engine']}, {s['steps']} steps a call, "
         f"frame skip {s['frame_skip']}, "
         f"{s['repeats']} rounds; {m['device']} ({m['backend']}), {m['cpu_cores']} CPU cores",
-        f"{'':12}  {'':12}  {'steps/s':>12}  {'least':>12}  {'most':>12}  {'compiling':>10}",
+        table(measured["results"], "steps/s"),
     ]
-    for result in measured["results"]:
-        for side in result["sides"]:
-            rates = "  ".join(f"{side[name]:12,.0f}" for name in ("median", "min", "max"))
-            lines.append(f"{result['what']:12}  {side['name']:12}  {rates}  {side['compile_seconds']:8.1f} s")
-        if ratio := result.get("ratio"):
-            rates = "  ".join(f"{ratio[name]:11.1f}x" for name in ("median", "min", "max"))
-            lines.append(f"{result['what']:12}  {'ratio':12}  {rates}")
     for result in measured["results"]:
         outcome = result["outcome"]
         if apart := outcome.get("position_difference_m"):

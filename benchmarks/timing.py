@@ -39,8 +39,28 @@ def summary(numbers: list[float]) -> dict[str, Any]:
     return {name: digits(x) for name, x in found.items()} | {"rounds": [digits(x) for x in numbers]}
 
 
+def check_settings(settings: Any, *counts: str) -> None:
+    """Refuse settings of a benchmark whose fields ``counts`` are below 1, or whose ``min_seconds`` no time can last.
+
+    Raises:
+        ValueError: naming the field.
+    """
+    for name in counts:
+        if getattr(settings, name) < 1:
+            raise ValueError(f"{name} must be at least 1; got {getattr(settings, name)}")
+    if not 0 <= settings.min_seconds < float("inf"):
+        raise ValueError(f"min_seconds must be 0 or more; got {settings.min_seconds}")
+
+
 def in_turns(
-    sides: dict[str, Program], units: int, *, repeats: int, min_seconds: float, say: Callable[[str], None], what: str
+    sides: dict[str, Program],
+    units: int,
+    *,
+    repeats: int,
+    min_seconds: float,
+    say: Callable[[str], None],
+    what: str,
+    compare: Callable[[dict[str, Any]], Any] | None = None,
 ) -> dict[str, Any]:
     """Rates of several sides' programs for the same work, measured in turns.
 
@@ -51,15 +71,20 @@ def in_turns(
         min_seconds: least length of a side's turn.
         say: is told what goes on.
         what: the work's name.
+        compare: what the sides' programs returned, by side, to something for JSON.
 
     Returns:
-        For JSON: ``what``, the ``sides`` with ``name``, ``compile_seconds`` and a summary of their rates, and with two sides the
-        ``ratio`` of the first to the second, by round.
+        For JSON: ``what``, the ``sides`` with ``name``, ``compile_seconds`` and a summary of their rates, with two sides
+        the ``ratio`` of the first to the second, by round, and with ``compare`` its ``outcome``.
     """
-    compiling, rates = {}, {name: [] for name in sides}
+    compiling: dict[str, float] = {}
+    outcomes: dict[str, Any] = {}
+    rates: dict[str, list[float]] = {name: [] for name in sides}
     for name, call in sides.items():
         say(f"{what}: compiling {name}")
-        compiling[name], _ = warm(call)
+        compiling[name], outcome = warm(call)
+        if compare is not None:
+            outcomes[name] = outcome
     for turn in range(repeats):
         say(f"{what}: round {turn + 1} of {repeats}")
         for name, call in sides.items():
@@ -71,6 +96,8 @@ def in_turns(
     if len(sides) == 2:
         own, other = rates.values()
         result["ratio"] = summary([a / b for a, b in zip(own, other)])
+    if compare is not None:
+        result["outcome"] = compare(outcomes)
     return result
 
 
