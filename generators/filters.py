@@ -12,9 +12,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from kinetix_ued.environment.actions import CONTROLS, actuate
 from kinetix_ued.environment.rules import judge, nonfinite
-from kinetix_ued.world import Engine, Level, components, get_engine, start
+from kinetix_ued.world import CONTROLS, Engine, Level, actuate, components, driven_motors, get_engine, start
 from kinetix_ued.world.constants import PENETRATION_SLOP
 from kinetix_ued.world.contacts import detect
 
@@ -87,8 +86,7 @@ def uncontrollable(levels: Level) -> jax.Array:
 @jax.vmap
 def _uncontrollable(level: Level) -> jax.Array:
     moves = level.inverse_mass != 0
-    motors = level.joint_active & level.motor_on & ~level.joint_fixed & ~level.motor_auto
-    motors &= moves[level.joint_a] | moves[level.joint_b]
+    motors = driven_motors(level) & (moves[level.joint_a] | moves[level.joint_b])
     return ~jnp.any(motors) & ~jnp.any(level.thruster_active & moves[level.thruster_body])
 
 

@@ -15,8 +15,8 @@ from kinetix_ued.world import SIZES, Level, Size, size_of
 
 from .checks import check_shares
 from .draws import weighted
-from .random import random_level
 from .generator import Generator
+from .random import random_level
 
 
 @dataclasses.dataclass(frozen=True)

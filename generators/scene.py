@@ -1,7 +1,7 @@
 """Putting a level together whose parts are known before anything runs: every part has a slot of its own.
 
 ``levels.builder`` looks for a free slot with every addition. A generator that decides beforehand which slot holds what,
-and only computes whether it is there and how large, compiles in two thirds of the time.
+and only computes whether it is there and how large, compiles faster.
 """
 
 from __future__ import annotations

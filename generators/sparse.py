@@ -17,7 +17,6 @@ from .permute import permute_slots
 from .shapes import JOINT_DRAWS, add_shape
 from .thrusters import THRUSTER_DRAWS, add_thruster
 
-
 SMALL = RandomLevels(max_shape_size=0.5, goal_size_factor=2.0)
 """Small shapes; green and blue are of the usual size."""
 

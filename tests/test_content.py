@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from kinetix_ued.environment.actions.base import driven_channels
+from kinetix_ued.environment.actions import driven_channels
 from kinetix_ued.generators import permute_slots
 from kinetix_ued.levels import (
     SUMMARY,

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kinetix_ued.world import ROLES, Level, components
-from kinetix_ued.world.constants import MOTOR_BINDINGS, STATIC_POLYGONS, THRUSTER_BINDINGS
+from kinetix_ued.world import ROLES, Level, components, driven_channels
+from kinetix_ued.world.constants import STATIC_POLYGONS
 
 from .content import duplicates, hash_text
 
@@ -69,17 +69,9 @@ def _summary(level: Level) -> dict[str, jax.Array]:
         "limited_joints": count(revolute & level.joint_limited),
         "motors": count(revolute & level.motor_on),
         "thrusters": count(level.thruster_active),
-        "channels": _channels(level, revolute & level.motor_on & ~level.motor_auto),
+        "channels": count(driven_channels(level)),
         "mass": jnp.where(free, 1.0 / jnp.where(free, level.inverse_mass, 1.0), 0.0).sum(),
     }
-
-
-def _channels(level: Level, motor: jax.Array) -> jax.Array:
-    """How many channels of the action the motors (J) bool and the thrusters listen to ()."""
-    heard = lambda binding, listens, n: ((binding[:, None] == jnp.arange(n)) & listens[:, None]).any(axis=0)
-    motors = heard(level.motor_binding, motor, MOTOR_BINDINGS)
-    thrusters = heard(level.thruster_binding, level.thruster_active, THRUSTER_BINDINGS)
-    return motors.sum(dtype=jnp.int32) + thrusters.sum(dtype=jnp.int32)
 
 
 def format_summary(names: Sequence[str], levels: Level) -> str:

@@ -1,5 +1,6 @@
 """The physics: what a world is made of and how one frame follows another."""
 
+from .controls import CONTROLS, actuate, driven_channels, driven_motors
 from .engine import ENGINES, PHYSICS, Engine, get_engine
 from .level import COLLISION_MODES, ROLES, Level, empty_level
 from .size import SIZES, Size, size_of
@@ -7,6 +8,7 @@ from .state import TOUCH_FAILURE, TOUCH_GOAL, Frames, WorldState, components, st
 
 __all__ = [
     "COLLISION_MODES",
+    "CONTROLS",
     "ENGINES",
     "Engine",
     "Frames",
@@ -18,7 +20,10 @@ __all__ = [
     "TOUCH_FAILURE",
     "TOUCH_GOAL",
     "WorldState",
+    "actuate",
     "components",
+    "driven_channels",
+    "driven_motors",
     "empty_level",
     "get_engine",
     "size_of",

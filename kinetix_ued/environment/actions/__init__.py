@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .base import CONTROLS, ActionType, actuate, driven_channels
+from kinetix_ued.world import CONTROLS, actuate, driven_channels
+
+from .base import ActionType
 from .continuous import Continuous
 from .discrete import Discrete
 from .multi_discrete import MultiDiscrete

@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kinetix_ued.world import CONTROLS
 from kinetix_ued.world.constants import MOTOR_BINDINGS, THRUSTER_BINDINGS
 
-from .base import CONTROLS, ActionType
+from .base import ActionType
 
 
 @dataclasses.dataclass(frozen=True)
