@@ -17,6 +17,7 @@ import numpy as np
 
 from kinetix_ued.training import TrainConfig, preset, resume, train, validate
 from kinetix_ued.user_code import names_a_file
+from kinetix_ued.whole import whole_file
 
 from .evaluate import evaluate
 from .heldout import HELDOUT_SEED
@@ -232,6 +233,5 @@ def plot_comparison(measured: dict[str, Any], path: Path) -> None:
         panel.set_xlabel("solve rate, interquartile mean")
         panel.grid(axis="x", alpha=0.3)
     panels[0].invert_yaxis()
-    partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, format="png", dpi=150)
-    partial.replace(path)
+    with whole_file(path) as partial:
+        figure.savefig(partial, format="png", dpi=150)

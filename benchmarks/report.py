@@ -15,6 +15,7 @@ import numpy as np
 
 import kinetix_ued
 from kinetix_ued.environment import KinetixEnv
+from kinetix_ued.whole import whole_file
 
 from .evaluate import Evaluation
 from .suite import Suite
@@ -128,12 +129,8 @@ def write_json(path: str | os.PathLike[str], data: Any, *, overwrite: bool = Fal
         ValueError: where ``path`` exists already, unless ``overwrite``.
     """
     refuse_overwriting(path, overwrite)
-    partial = Path(path).with_name(f".{Path(path).name}.{os.getpid()}.partial")
-    try:
+    with whole_file(path) as partial:
         partial.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def versions() -> dict[str, str | None]:

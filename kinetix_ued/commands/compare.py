@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from kinetix_ued.benchmarks import ComparisonSettings, compare, format_comparison, plot_comparison, write_json
+    from kinetix_ued.whole import whole_file
 
     settings = ComparisonSettings(
         out=arguments.out,
@@ -42,7 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     text = format_comparison(measured)
     print(text)
     write_json(out / "comparison.json", measured, overwrite=True)
-    (out / "comparison.md").write_text(text + "\n", encoding="utf-8")
+    with whole_file(out / "comparison.md") as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
     plot_comparison(measured, out / "comparison.png")
     print(f"written to {out}", file=sys.stderr)
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +99,9 @@ def write_track(path: Path, track: dict[str, Any]) -> None:
     """Write a replay's arrays, an observation's under ``observation/NAME``; whole or not at all."""
     import numpy as np
 
+    from kinetix_ued.whole import whole_file
+
     arrays = {name: array for name, array in track.items() if name != "observation"}
     arrays |= {f"observation/{name}": array for name, array in track.get("observation", {}).items()}
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with open(partial, "wb") as file:
-            np.savez_compressed(file, **arrays)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as partial, open(partial, "wb") as file:
+        np.savez_compressed(file, **arrays)

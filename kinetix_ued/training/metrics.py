@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from kinetix_ued.whole import whole_file
+
 if TYPE_CHECKING:
     from .run import Run
 
@@ -77,10 +79,8 @@ class JsonLines:
 
     def __init__(self, path: Path, update: int = 0):
         kept = [line for line in read_metrics(path) if line["update"] <= update]
-        partial = path.with_name(path.name + ".partial")
-        with open(partial, "w", encoding="utf-8") as file:
+        with whole_file(path) as partial, open(partial, "w", encoding="utf-8") as file:
             file.writelines(json.dumps(line) + "\n" for line in kept)
-        os.replace(partial, path)
         self._file = open(path, "a", encoding="utf-8")
 
     def write(self, metrics: Metrics) -> None:

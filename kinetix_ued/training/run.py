@@ -10,6 +10,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from kinetix_ued.whole import whole_file
+
 from . import checkpoint
 from .build import build_env, build_learner, build_network
 from .config import TrainConfig
@@ -200,6 +202,5 @@ def initial_params(path: Path, config: TrainConfig, example: Any) -> Any:
 def write_config(path: Path, config: TrainConfig) -> None:
     """Write ``config`` into folder ``path``, whole or not at all."""
     path.mkdir(parents=True, exist_ok=True)
-    partial = path / f"{CONFIG}.partial"
-    partial.write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, path / CONFIG)
+    with whole_file(path / CONFIG) as partial:
+        partial.write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 import os
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kinetix_ued.whole import whole_file
 from kinetix_ued.world import Level, WorldState
 
 from .render import check_resolution, render
@@ -159,10 +159,5 @@ def save_sheet(
         raise FileExistsError(f"{path} exists: pass overwrite=True or choose another name")
     image = sheet(pictures(levels, pixels=pixels), titles, columns)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
-    try:
-        with open(part, "xb") as file:
-            image.save(file, format="PNG", optimize=True)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as partial:
+        image.save(partial, format="PNG", optimize=True)

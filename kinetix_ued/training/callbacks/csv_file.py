@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from kinetix_ued.whole import whole_file
 
 from ..metrics import Metrics, finite
 
@@ -46,12 +47,10 @@ class CsvFile:
     def _rewrite(self, path: Path, lines: list[Metrics]) -> None:
         self.close()
         self._columns = list(dict.fromkeys(name for line in lines for name in line))
-        partial = path.with_name(path.name + ".partial")
-        with open(partial, "w", encoding="utf-8", newline="") as file:
+        with whole_file(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
             if self._columns:
                 csv.writer(file).writerow(self._columns)
             self._rows(file, lines)
-        os.replace(partial, path)
         self._file = open(path, "a", encoding="utf-8", newline="")
 
     def _rows(self, file: Any, lines: Iterable[Metrics]) -> None:
