@@ -34,7 +34,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "robust-plr": {"curriculum": "robust-plr"},
     "accel": {"curriculum": "accel"},
     "accel-from-sparse": {"curriculum": "accel", "generator": "sparse"},
-    "sfl": {"curriculum": "sfl", "options": "scored_levels=4096,scoring_rollouts=1,kept_levels=512,refresh_every=16"},
+    "sfl": {"curriculum": "sfl", "options": "scored_levels=2048,scoring_rollouts=1,kept_levels=256,refresh_every=4"},
     "ncc": {"curriculum": "ncc"},
     "paired": {"curriculum": "paired"},
 }

@@ -131,7 +131,7 @@ class _Program(NamedTuple):
     update: Callable[[TrainState], tuple[TrainState, dict[str, jax.Array]]]
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=8)  # a comparison of several methods comes back to each for every seed
 def _program(config: TrainConfig, curriculum: Curriculum | None, generator: Generator | None) -> _Program:
     """The functions of a run, built once for all seeds of a configuration."""
     env = build_env(config)
