@@ -1,7 +1,7 @@
 """Scores on levels that were held out of training, and speed."""
 
 from .buffering import BufferSettings, format_buffer, measure_buffer
-from .comparison import METHODS, ComparisonSettings, compare, format_comparison, plot_comparison
+from .comparison import ComparisonSettings, compare, format_comparison, plot_comparison
 from .evaluate import Evaluation, evaluate
 from .generation import GenerationSettings, fitting_generators, format_generation, measure_generation
 from .heldout import HELDOUT_SEED, heldout_random
@@ -21,7 +21,6 @@ __all__ = [
     "GenerationSettings",
     "HELDOUT_SEED",
     "Interval",
-    "METHODS",
     "NetworkPolicy",
     "NoopPolicy",
     "Policy",

@@ -15,7 +15,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from kinetix_ued.training import TrainConfig, preset, resume, train, validate
+from kinetix_ued.training import FAMILIES, METHODS, Run, TrainConfig, method_preset, resume, train, validate, whole_episodes
+from kinetix_ued.training.run import CONFIG
 from kinetix_ued.user_code import names_a_file
 from kinetix_ued.whole import whole_file
 
@@ -27,18 +28,6 @@ from .suite import Suite, load_suite, random_suite
 
 SCHEMA = "kinetix-ued/comparison"
 SCHEMA_VERSION = 1
-
-METHODS: dict[str, dict[str, Any]] = {
-    "dr": {"curriculum": "dr"},
-    "plr": {"curriculum": "plr"},
-    "robust-plr": {"curriculum": "robust-plr"},
-    "accel": {"curriculum": "accel"},
-    "accel-from-sparse": {"curriculum": "accel", "generator": "sparse"},
-    "sfl": {"curriculum": "sfl", "options": "scored_levels=2048,scoring_rollouts=1,kept_levels=256,refresh_every=4"},
-    "ncc": {"curriculum": "ncc"},
-    "paired": {"curriculum": "paired"},
-}
-"""Methods by name: what each changes in the preset."""
 
 SCORES_FILE = "scores.json"
 """Name of a run's scores in its folder."""
@@ -59,7 +48,7 @@ class ComparisonSettings:
     seeds: int = 3
     """Runs of each method, with seeds from 0 on."""
     preset: str = "quick"
-    """What all runs start from."""
+    """What all runs start from: a family of presets, see ``training.FAMILIES``."""
     changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Fields of the configuration that are different for all of them."""
     eval_levels: int = 256
@@ -75,6 +64,8 @@ class ComparisonSettings:
         for method in self.methods:
             if method not in METHODS and not names_a_file(method):
                 raise ValueError(f"unknown method {method!r}: use one of {', '.join(METHODS)}, or file.py:function")
+        if self.preset not in FAMILIES:
+            raise ValueError(f"unknown preset {self.preset!r}: use one of {', '.join(FAMILIES)}; methods are named apart")
         if len(set(self.methods)) < len(self.methods):
             raise ValueError(f"a method is named twice: {', '.join(self.methods)}")
         for name in ("seeds", "eval_levels", "attempts"):
@@ -82,16 +73,10 @@ class ComparisonSettings:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
 
     def config(self, method: str, seed: int) -> TrainConfig:
-        """The configuration of one run.
-
-        What scores levels must see whole episodes: where a preset's rollouts are shorter, all methods but domain
-        randomisation, which scores nothing, play as many of them on each proposal as an episode needs.
-        """
-        changes = METHODS.get(method, {"curriculum": method})
+        """The configuration of one run: the family's preset for the method, with the same changes for all."""
         own = {"seed": seed, "out": str(Path(self.out) / f"{method.rpartition(':')[2]}-{seed}"), "eval_levels": 0}
-        config = preset(self.preset, **{**self.changes, **changes, **own})
-        needed = 1 if config.curriculum == "dr" else -(-config.max_steps // config.rollout_steps)
-        return dataclasses.replace(config, outer_steps=max(config.outer_steps, needed))
+        config = method_preset(self.preset, method, **{**self.changes, **own})
+        return config if method == "dr" else whole_episodes(config)
 
 
 def compare(settings: ComparisonSettings, say: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
@@ -141,9 +126,7 @@ def _one_run(settings: ComparisonSettings, method: str, seed: int, suites: Mappi
         found = json.loads((folder / SCORES_FILE).read_text(encoding="utf-8"))
         if found["asked"] == asked and found["config"] == config.to_dict():
             return found
-    run = resume(folder) if (folder / "config.json").exists() else train(config)
-    if run.interrupted:
-        raise KeyboardInterrupt
+    run = _trained(config)
     rates = {}
     for name, suite in suites.items():
         levels = suite.resized(run.env.size).levels
@@ -153,6 +136,20 @@ def _one_run(settings: ComparisonSettings, method: str, seed: int, suites: Mappi
     found = {"asked": asked, "config": config.to_dict(), "steps": run.counts, "seconds": seconds, "rates": rates}
     write_json(folder / SCORES_FILE, found, overwrite=True)
     return found
+
+
+def _trained(config: TrainConfig) -> Run:
+    """The run of a configuration: as it is where it is done, gone on with where it was cut short, else a new one."""
+    try:
+        run = Run.load(config.out)
+        if run.counts["learning"] >= config.steps:
+            return run
+    except ValueError:  # there is no run yet, or none with a whole checkpoint
+        pass
+    run = resume(config.out) if (Path(config.out) / CONFIG).exists() else train(config)
+    if run.interrupted:
+        raise KeyboardInterrupt
+    return run
 
 
 def _account(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:

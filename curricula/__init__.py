@@ -12,6 +12,7 @@ from .protocol import Curriculum, Plan, Rollout
 from .registry import CURRICULA, curriculum_options, make_curriculum
 from .sampling import Sampler, example_level
 from .scores import (
+    ANTAGONIST_SCORES,
     SCORES,
     Score,
     l1_value_loss,
@@ -27,6 +28,7 @@ from .scores import (
 from .sfl import SflState, sfl
 
 __all__ = [
+    "ANTAGONIST_SCORES",
     "AccelState",
     "BufferState",
     "CURRICULA",

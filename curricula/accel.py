@@ -13,7 +13,7 @@ from kinetix_ued.generators import mutate_levels
 from .buffer import BufferState, LevelBuffer
 from .checks import check_count
 from .protocol import Curriculum, Plan, Rollout
-from .replay import check_fits, evaluate, replay_metrics, select
+from .replay import check_fits, evaluate, known_slots, replay_metrics, select
 from .sampling import Sampler, example_level
 from .scores import Score, score_of
 
@@ -127,23 +127,24 @@ def accel(
         return levels, Plan(learn=replay, restart=jnp.array(True), slots=slots, sampled=sampled)
 
     def update(state: AccelState, levels: Any, rollout: Rollout, plan: Plan):
-        replayed, edited = plan.slots >= 0, state.parents >= 0
-        known = buffer.get(state.buffer.extras, plan.slots)
+        slots = known_slots(buffer, state.buffer, levels, plan.slots)
+        edited = state.parents >= 0
+        known = buffer.get(state.buffer.extras, slots)
         parents = buffer.get(state.buffer.extras, state.parents)
-        scores, remembered = evaluate(score, rollout, plan.slots, known.score)
+        scores, remembered = evaluate(score, rollout, slots, known.score)
         born = Lineage(
             score=remembered,
             number=state.proposed + jnp.arange(batch, dtype=jnp.int32),
             parent=jnp.where(edited, parents.number, -1),
             generation=jnp.where(edited, parents.generation + 1, 0),
         )
-        lineage = select(replayed, known._replace(score=remembered), born)
+        lineage = select(slots >= 0, known._replace(score=remembered), born)
 
-        held = buffer.touch(state.buffer, plan.slots)
-        held = buffer.update(held, plan.slots, scores, lineage)
-        held, _ = buffer.insert(held, levels, scores, lineage, where=~replayed)
+        held = buffer.touch(state.buffer, slots)
+        held = buffer.update(held, slots, scores, lineage)
+        held, _ = buffer.insert(held, levels, scores, lineage, where=slots < 0)
         metrics = replay_metrics(buffer, held, scores, plan.slots, state.buffer.inserted)
-        proposed = state.proposed + (~replayed).sum(dtype=jnp.int32)
+        proposed = state.proposed + (plan.slots < 0).sum(dtype=jnp.int32)
         return AccelState(held, plan.slots, proposed), metrics | _growth(held, edited)
 
     def _growth(held: BufferState, edited: jax.Array) -> dict[str, jax.Array]:

@@ -12,7 +12,7 @@ from .buffer import BufferState, LevelBuffer
 from .checks import check_number
 from .priorities import normalise
 from .protocol import Curriculum, Plan, Rollout
-from .replay import check_fits, evaluate, replay_metrics
+from .replay import check_fits, evaluate, known_slots, replay_metrics
 from .sampling import Sampler, example_level
 from .scores import Score, score_of
 
@@ -116,10 +116,11 @@ def ncc(
 
     def update(state: NccState, levels: Any, rollout: Rollout, plan: Plan):
         before, replayed = state.buffer, plan.slots >= 0
-        scores, extras = evaluate(score, rollout, plan.slots, buffer.get(before.extras, plan.slots))
-        held = buffer.touch(before, plan.slots)
-        held = buffer.update(held, plan.slots, scores, extras)
-        held, entered = buffer.insert(held, levels, scores, extras, where=~replayed)
+        slots = known_slots(buffer, before, levels, plan.slots)
+        scores, extras = evaluate(score, rollout, slots, buffer.get(before.extras, slots))
+        held = buffer.touch(before, slots)
+        held = buffer.update(held, slots, scores, extras)
+        held, entered = buffer.insert(held, levels, scores, extras, where=slots < 0)
         distribution = admit(state.distribution, held, entered)
         distribution = jnp.where(replayed.any(), ascend(distribution, held), distribution)
         metrics = replay_metrics(buffer, held, scores, plan.slots, before.inserted)

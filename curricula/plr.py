@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from .buffer import BufferState, LevelBuffer
 from .protocol import Curriculum, Plan, Rollout
-from .replay import check_fits, evaluate, replay_metrics
+from .replay import check_fits, evaluate, known_slots, replay_metrics
 from .sampling import Sampler, example_level
 from .scores import Score, score_of
 
@@ -70,13 +70,14 @@ def plr(
         return levels, Plan(learn=learn, restart=jnp.array(True), slots=slots)
 
     def update(state: BufferState, levels, rollout: Rollout, plan: Plan):
-        scores, extras = evaluate(score, rollout, plan.slots, buffer.get(state.extras, plan.slots))
+        slots = known_slots(buffer, state, levels, plan.slots)
+        scores, extras = evaluate(score, rollout, slots, buffer.get(state.extras, slots))
         # Of these three, the first two do nothing to a new batch and the last does nothing to a replayed one. No
         # lax.cond: it might copy the whole buffer where the branches change it in place.
         inserted = state.inserted
-        state = buffer.touch(state, plan.slots)
-        state = buffer.update(state, plan.slots, scores, extras)
-        state, _ = buffer.insert(state, levels, scores, extras, where=plan.slots < 0)
+        state = buffer.touch(state, slots)
+        state = buffer.update(state, slots, scores, extras)
+        state, _ = buffer.insert(state, levels, scores, extras, where=slots < 0)
         return state, replay_metrics(buffer, state, scores, plan.slots, inserted)
 
     return Curriculum(init, propose, update)

@@ -22,6 +22,14 @@ def check_fits(buffer: LevelBuffer, batch: int) -> None:
         )
 
 
+def known_slots(buffer: LevelBuffer, state: BufferState, levels: Any, slots: jax.Array) -> jax.Array:
+    """``slots`` (B), and for levels that came from elsewhere but are in a buffer of ``unique`` levels, the slot there.
+
+    So what a score remembers of a level is not lost when the sampler or an edit makes the same one again.
+    """
+    return jnp.where(slots >= 0, slots, buffer.find(state, levels)) if buffer.unique else slots
+
+
 def evaluate(score: Score, rollout: Rollout, slots: jax.Array, remembered: Any) -> tuple[jax.Array, Any]:
     """Scores (B) of the levels just played, and the score's extras for each (leading axis B).
 

@@ -150,11 +150,14 @@ SCORES: dict[str, Score] = {
     "gae_magnitude": _plain(l1_value_loss),
     "mean_advantage": _plain(mean_advantage),
     "negative_advantage": _plain(negative_advantage),
-    "learnability": learnability_score(),
+    "learnability": learnability_score(0.75),  # the agent that made old attempts is gone; at one attempt a visit two still count
     "regret": _plain(regret),
     "mean_regret": _plain(lambda rollout: regret(rollout, best=False)),
 }
-"""Every score by name. The last two need an antagonist."""
+"""Every score by name."""
+
+ANTAGONIST_SCORES = ("regret", "mean_regret")
+"""Those that compare the student with an antagonist, and so need a curriculum with two students."""
 
 
 def score_of(score: str | Score | Callable[[Rollout, Any], tuple[jax.Array, Any]]) -> Score:

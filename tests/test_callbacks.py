@@ -22,7 +22,7 @@ UPDATES = {0: 0.25, 1: 0.5, 2: 0.125, 3: 0.75, 4: 0.5}
 
 
 def tiny(path, **changes):
-    return preset("tiny", **SHARED | {"out": str(path)} | changes)
+    return preset("tiny-robust-plr", **SHARED | {"out": str(path)} | changes)
 
 
 def evaluation():
@@ -292,7 +292,7 @@ class FakeWandb(SimpleNamespace):
 def test_weights_and_biases_gets_the_numbers_under_one_identity(tmp_path, monkeypatch):
     fake = FakeWandb()
     monkeypatch.setitem(sys.modules, "wandb", fake)
-    run = SimpleNamespace(path=tmp_path, config=preset("tiny"))
+    run = SimpleNamespace(path=tmp_path, config=preset("tiny-robust-plr"))
     for update in (1, 2):  # a run, and the same one resumed
         logger = WeightsAndBiases("levels")
         logger.begin(run)
@@ -301,7 +301,7 @@ def test_weights_and_biases_gets_the_numbers_under_one_identity(tmp_path, monkey
     first, second = fake.begun
     assert first == second and first["id"] and first["resume"] == "allow"
     assert (first["project"], first["name"], first["dir"]) == ("levels", tmp_path.name, str(tmp_path))
-    assert first["config"]["preset"] == "tiny"
+    assert first["config"]["preset"] == "tiny-robust-plr"
     assert fake.logged == [(n, {"update": n, "solve_rate": 0.5}) for n in (1, 2)]
     assert fake.finished == 2
 
@@ -315,7 +315,7 @@ def test_weights_and_biases_is_refused_where_it_is_missing(tmp_path, monkeypatch
 
 def test_the_bar_shows_solve_rate_and_speed(capsys):
     bar = ProgressBar()
-    bar.begin(SimpleNamespace(config=preset("tiny", steps=1000), counts={"learning": 100}))
+    bar.begin(SimpleNamespace(config=preset("tiny-robust-plr", steps=1000), counts={"learning": 100}))
     bar(None, {"solve_rate": float("nan"), "steps_per_second": 10.0, "steps/learning": 400})
     bar(None, {"solve_rate": 0.25, "steps_per_second": 2345.6, "steps/learning": 1024})
     bar.close()

@@ -78,7 +78,7 @@ def test_every_field_of_a_training_configuration_is_an_option(capsys):
         (["train", "--curriculum", "luck"], "luck"),
         (["train", "--preset", "slow"], "slow"),
         (["train", "--resume", "nowhere"], "nowhere"),
-        (["train", "--resume", "nowhere", "--preset", "tiny"], "leave --preset out"),
+        (["train", "--resume", "nowhere", "--preset", "tiny-robust-plr"], "leave --preset out"),
         (["eval", "nowhere"], "nowhere"),
         (["eval", "noop", "--attempts", "0"], "at least 1"),
         (["eval", "noop", "--levels", "nowhere.json"], "nowhere.json"),
@@ -169,13 +169,13 @@ def test_the_bench_prints_json_and_nothing_else(capsys):
 def test_a_run_is_trained_scored_and_evaluated(folder, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = tmp_path / "runs" / "first"
-    assert main(["train", "--preset", "tiny", "--out", str(run), "--eval-levels", "4", "--no-progress"]) == 0
+    assert main(["train", "--preset", "tiny-robust-plr", "--out", str(run), "--eval-levels", "4", "--no-progress"]) == 0
     out = capsys.readouterr().out
     report = json.loads((run / "evaluation.json").read_text())
     assert [policy["name"] for policy in report["policies"]] == ["trained", "untrained", "no-op", "random"]
     assert report["size"] == "s" and report["policies"][0]["source"] == str(run)
     assert len(report["policies"][0]["levels"]) == 4 and "untrained" in out and str(run) in out
-    assert "already holds a run" in refused(capsys, "train", "--preset", "tiny", "--out", run)
+    assert "already holds a run" in refused(capsys, "train", "--preset", "tiny-robust-plr", "--out", run)
 
     written = tmp_path / "scores.json"
     evaluation = ["eval", str(run), "noop", "--levels", str(folder), "--attempts", "1", "--json", str(written)]
@@ -196,7 +196,7 @@ def test_the_untrained_agent_is_the_one_that_training_began_with(tmp_path):
     from kinetix_ued.training.run import TrainedPolicy
     from kinetix_ued.training.update import make_update
 
-    config = preset("tiny", seed=11, curriculum="dr")
+    config = preset("tiny-robust-plr", seed=11, curriculum="dr")
     env = build_env(config)
     network = build_network(config, env)
     curriculum = build_curriculum(config, build_sampler(config)[0])
@@ -221,7 +221,7 @@ def test_a_network_for_one_size_refuses_larger_levels_and_others_play_them(tmp_p
         ("entity", "permutation_invariant", True),
         ("symbolic_flat", "flat_mlp", False),
     ):
-        config = preset("tiny", observation=observation, network=network_name)
+        config = preset("tiny-robust-plr", observation=observation, network=network_name)
         env = build_env(config)
         network = build_network(config, env)
         params = jax.eval_shape(network.init, jax.random.key(0), env.observation_space())

@@ -12,9 +12,11 @@ from kinetix_ued.curricula import (
     LevelBuffer,
     Rollout,
     Score,
+    accel,
     curriculum_options,
     domain_randomisation,
     make_curriculum,
+    ncc,
     plr,
     robust_plr,
 )
@@ -145,6 +147,23 @@ def test_plr_takes_a_score_of_the_user():
     curriculum = plr(sample, BATCH, buffer=LevelBuffer(16), score=Score(visits, {"visits": np.int32(0)}))
     state, _ = run(curriculum, 30)
     assert (state.score == state.extras["visits"]).all() and int(state.score.max()) > 1
+
+
+@pytest.mark.parametrize("make", [plr, accel, ncc])
+def test_a_unique_buffer_remembers_a_level_that_comes_again(make):
+    """A score's memory of a level goes on when the sampler makes the same one again; so does its place."""
+    few = lambda key, n: {"difficulty": jax.random.randint(key, (n,), 0, 4) / 4}
+    number = lambda levels: jnp.stack([(4 * levels["difficulty"]).astype(jnp.uint32)] * 2, axis=1)
+    visits = Score(lambda rollout, extras: (extras + 1.0, extras + 1), np.int32(0))
+    buffer = LevelBuffer(16, minimum_fill=1.0, unique=True, key_of=number)  # never full: all levels are new ones
+    options = {"edit": lambda key, levels: levels} if make is accel else {}
+    curriculum = make(few, BATCH, buffer=buffer, score=visits, **options)
+    state, (levels, plan, _) = run(curriculum, 20)
+    held = state if make is plr else state.buffer
+    assert (plan.slots < 0).all() and int(held.size) == 4
+    updates = [int((levels["difficulty"] == level / 4).any(axis=1).sum()) for level in range(4)]
+    found = dict(zip((4 * held.levels["difficulty"][:4]).astype(int).tolist(), held.score[:4].tolist()))
+    assert found == dict(enumerate(updates))
 
 
 def test_a_replay_draws_no_new_levels():

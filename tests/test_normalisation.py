@@ -8,7 +8,7 @@ import pytest
 from kinetix_ued.agents.normalisation import FLOOR, LIMIT, NormalisedPolicy, normalised
 from kinetix_ued.training import Run, build, preset, resume, train
 
-TINY = preset("tiny", progress=False, normalise_observations=True)
+TINY = preset("tiny-robust-plr", progress=False, normalise_observations=True)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_before_anything_is_learned_observations_are_as_they_are(parts):
 
 
 def test_a_flat_observation_and_a_feature_that_never_changes():
-    config = preset("tiny", observation="symbolic_flat", network="flat_mlp", normalise_observations=True)
+    config = preset("tiny-robust-plr", observation="symbolic_flat", network="flat_mlp", normalise_observations=True)
     env = build.build_env(config)
     network = build.build_network(config, env)
     params = jax.jit(network.init)(jax.random.key(0), env.observation_space())
@@ -78,9 +78,9 @@ def test_a_run_keeps_its_moments_and_resumes_bit_for_bit(tmp_path):
         if run.updates == 6:
             raise RuntimeError("power cut")
 
-    whole = train(preset("tiny", **TINY.to_dict() | {"out": str(tmp_path / "whole")}))
+    whole = train(preset("tiny-robust-plr", **TINY.to_dict() | {"out": str(tmp_path / "whole")}))
     with pytest.raises(RuntimeError, match="power cut"):
-        train(preset("tiny", **TINY.to_dict() | {"out": str(tmp_path / "cut")}), callbacks=[cut])
+        train(preset("tiny-robust-plr", **TINY.to_dict() | {"out": str(tmp_path / "cut")}), callbacks=[cut])
     run = resume(tmp_path / "cut")
     same = lambda a, b: jax.tree.all(jax.tree.map(jnp.array_equal, a, b))
     assert same(run.policy.params, whole.policy.params)
@@ -92,7 +92,7 @@ def test_a_run_keeps_its_moments_and_resumes_bit_for_bit(tmp_path):
 
 @pytest.mark.parametrize("observation, network", [("pixels", "cnn"), ("symbolic_flat_padded", "permutation_invariant")])
 def test_an_observation_that_cannot_be_normalised_is_refused(tmp_path, observation, network):
-    config = preset("tiny", **TINY.to_dict() | {"observation": observation, "network": network, "network_width": 0})
+    config = preset("tiny-robust-plr", **TINY.to_dict() | {"observation": observation, "network": network, "network_width": 0})
     with pytest.raises(ValueError, match=f"does not go with observation '{observation}': use one of entity"):
-        train(preset("tiny", **config.to_dict() | {"out": str(tmp_path / "run")}))
+        train(preset("tiny-robust-plr", **config.to_dict() | {"out": str(tmp_path / "run")}))
     assert not (tmp_path / "run").exists()

@@ -19,9 +19,9 @@ import sys
 from kinetix_ued.training import preset, resume, train
 path, updates = sys.argv[1], int(sys.argv[2])
 config = preset(
-    "tiny", out=path, checkpoint_every=5, progress=False, replay_probability=0.8, minimum_fill=0.25, recurrent=True
+    "tiny-robust-plr", out=path, checkpoint_every=5, progress=False, replay_probability=0.8, minimum_fill=0.25, recurrent=True
 )
-config = preset("tiny", **config.to_dict() | {"steps": updates * config.update_steps})
+config = preset("tiny-robust-plr", **config.to_dict() | {"steps": updates * config.update_steps})
 try:
     train(config)
 except ValueError as refusal:

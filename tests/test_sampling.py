@@ -89,7 +89,7 @@ def test_a_generator_in_a_file(tmp_path):
 
 @pytest.mark.parametrize("curriculum", ["dr", "robust-plr"])
 def test_a_generator_of_ones_own_in_training(tmp_path, curriculum):
-    config = preset("tiny", size="m", curriculum=curriculum, steps=8 * 16 * 2, progress=False, out=str(tmp_path / "run"))
+    config = preset("tiny-robust-plr", size="m", curriculum=curriculum, steps=8 * 16 * 2, progress=False, out=str(tmp_path / "run"))
     run = train(config, generator=ball_on_floor)
     assert run.config.generator == "custom" and run.counts["learning"] == config.steps
     with pytest.raises(ValueError, match="a generator of its own: pass the same one as generator="):
@@ -104,5 +104,5 @@ def test_training_refuses_what_is_unknown_before_it_compiles(tmp_path):
         ({"filters": "noop_solves,dull"}, "unknown filter 'dull' in filters"),
     ):
         with pytest.raises(ValueError, match=words):
-            train(preset("tiny", progress=False, out=str(tmp_path / "run"), **change))
+            train(preset("tiny-robust-plr", progress=False, out=str(tmp_path / "run"), **change))
     assert not (tmp_path / "run").exists()

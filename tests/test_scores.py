@@ -125,7 +125,7 @@ def test_learnability_is_an_unbiased_variance():
 
 
 def test_learnability_adds_up_visits():
-    score = SCORES["learnability"]
+    score = learnability_score()
     extras = jax.tree.map(lambda x: jnp.full(4, x), score.extras)
     first, extras = score.evaluate(rollout(DONE, goal=GOAL), extras)
     assert first.tolist() == [0, -jnp.inf, 0.5, -jnp.inf]
@@ -141,6 +141,9 @@ def test_learnability_may_forget_older_visits():
         assert extras["attempts"].tolist() == attempts_then
         assert extras["solved"].tolist() == [2 * memory, 0, memory, 0]
         np.testing.assert_allclose(scores, learnability(extras["solved"], extras["attempts"]))
+    own = SCORES["learnability"]
+    _, extras = own.evaluate(rollout(DONE), remembered)
+    assert extras["attempts"].tolist() == [3.5, 1.75, 3.5, 0]
     with pytest.raises(ValueError, match="memory is a share"):
         learnability_score(1.5)
 

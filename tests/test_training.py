@@ -1,6 +1,8 @@
 """Configuration, numbers, the update and the loop, end to end on a tiny run."""
 
 import dataclasses
+import inspect
+import itertools
 import json
 import os
 import signal
@@ -10,10 +12,22 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kinetix_ued.curricula import Curriculum, Plan
+from kinetix_ued.curricula import Curriculum, Plan, sfl
 from kinetix_ued.generators import sample_levels
-from kinetix_ued.training import PRESETS, Run, TrainConfig, TrainedPolicy, field_docs, preset, resume, train, validate
-from kinetix_ued.training import build
+from kinetix_ued.training import (
+    METHODS,
+    PRESETS,
+    Run,
+    TrainConfig,
+    TrainedPolicy,
+    field_docs,
+    method_preset,
+    preset,
+    resume,
+    train,
+    validate,
+)
+from kinetix_ued.training.build import build_curriculum, build_env, build_learner, build_network, build_sampler
 from kinetix_ued.training.config import NEUTRAL_FIELDS, decisive
 from kinetix_ued.training.metrics import JsonLines, finite, read_metrics
 from kinetix_ued.training.schedule import SCHEDULES
@@ -39,18 +53,34 @@ def test_presets_are_valid_and_know_their_name(name):
     assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_can_be_built(name):
+    config = preset(name)
+    env = build_env(config)
+    network = build_network(config, env)
+    curriculum = build_curriculum(config, build_sampler(config)[0])
+    init, _ = make_update(config, env, network, build_learner(config, env, network), curriculum)
+    state = jax.eval_shape(init, jax.random.key(0))
+    assert state.players.reset.shape == (config.environments,)
+    assert (state.antagonist == ()) == (config.curriculum != "paired")
+
+
 def test_the_default_is_the_quick_preset():
     assert TrainConfig() == preset("quick") == preset()
 
 
 def test_kinetix_presets_are_the_published_hyperparameters():
-    for size in "sml":
-        c = preset(f"kinetix-{size}")
-        assert (c.size, c.environments, c.rollout_steps, c.epochs, c.minibatches) == (size, 2048, 64, 8, 32)
-        assert (c.learning_rate, c.gamma, c.gae_lambda, c.clip, c.entropy) == (5e-5, 0.995, 0.9, 0.2, 0.01)
+    for size, method in itertools.product("sml", METHODS):
+        c = method_preset(f"kinetix-{size}", method)
+        assert (c.size, c.environments, c.rollout_steps, c.outer_steps, c.epochs, c.minibatches) == (size, 2048, 256, 1, 8, 32)
+        assert (c.learning_rate, c.gamma, c.gae_lambda, c.clip, c.entropy) == (5e-5, 0.995, 0.9, 0.02, 0.01)
         assert (c.value_coefficient, c.max_grad_norm, c.steps, c.network) == (0.5, 1.0, 2**30, "entity_transformer")
-        assert (c.frame_skip, c.dense_reward_scale, c.max_steps, c.curriculum) == (2, 0.2, 256, "dr")
-        assert (c.update_steps, c.gradient_steps) == (2048 * 64, 2**30 // (2048 * 64) * 8 * 32)
+        assert (c.frame_skip, c.dense_reward_scale, c.max_steps) == (2, 0.2, 256)
+        assert (c.buffer_size, c.temperature, c.staleness, c.replay_probability, c.minimum_fill) == (4000, 1, 0.3, 0.5, 0.5)
+        assert (c.update_steps, c.gradient_steps) == (2048 * 256, 2**30 // (2048 * 256) * 8 * 32)
+    own = inspect.signature(sfl).parameters  # the preset leaves SFL's own settings as they are
+    published = {"scored_levels": 12288, "scoring_rollouts": 2, "kept_levels": 1024, "refresh_every": 128, "replayed_share": 0.5}
+    assert {name: own[name].default for name in published} == published and not preset("kinetix-s-sfl").options
 
 
 @pytest.mark.parametrize(
@@ -67,6 +97,9 @@ def test_kinetix_presets_are_the_published_hyperparameters():
         ({"size": "xl"}, "unknown size 'xl': use one of s, m, l"),
         ({"network": "rnn"}, "unknown network 'rnn': use one of "),
         ({"score": "luck"}, "unknown score 'luck': use one of "),
+        ({"score": "regret"}, "compares the student with an antagonist, and curriculum 'robust-plr' has none: use curriculum paired"),
+        ({"score": "max_mc", "curriculum": "dr"}, "curriculum 'dr' has no score to choose .*leave score empty"),
+        ({"score": "regret", "curriculum": "paired"}, "has no score to choose .*set options=regret=NAME"),
         ({"prioritisation": "best"}, "unknown prioritisation 'best': use one of rank, topk"),
         ({"observation": "sound"}, "unknown observation 'sound': use one of "),
         ({"actions": "none"}, "unknown actions 'none': use one of "),
@@ -93,7 +126,7 @@ def test_kinetix_presets_are_the_published_hyperparameters():
 )
 def test_static_mistakes_are_refused_with_a_remedy(changes, message):
     with pytest.raises(ValueError, match=message):
-        validate(preset("tiny", **changes))
+        validate(preset("tiny-robust-plr", **changes))
 
 
 def test_an_unknown_preset_is_refused():
@@ -102,9 +135,9 @@ def test_an_unknown_preset_is_refused():
 
 
 def test_only_a_run_at_a_constant_rate_may_grow():
-    fixed = preset("tiny", schedule="constant")
+    fixed = preset("tiny-robust-plr", schedule="constant")
     assert decisive(fixed) == decisive(dataclasses.replace(fixed, steps=2**20, out="x", keep_checkpoints=9))
-    falling = preset("tiny", schedule="linear")
+    falling = preset("tiny-robust-plr", schedule="linear")
     assert decisive(falling) != decisive(dataclasses.replace(falling, steps=2**20))
 
 
@@ -129,9 +162,9 @@ def test_a_warm_up_of_nothing_or_everything_is_a_schedule_too(warmup):
 
 
 def test_bfloat16_computes_in_bfloat16_and_keeps_parameters_in_float32():
-    config = preset("tiny", dtype="bfloat16", recurrent=True)
-    env = build.build_env(config)
-    network = build.build_network(config, env)
+    config = preset("tiny-robust-plr", dtype="bfloat16", recurrent=True)
+    env = build_env(config)
+    network = build_network(config, env)
     example = env.observation_space()
     params = jax.eval_shape(network.init, jax.random.key(0), example)
     assert {x.dtype for x in jax.tree.leaves(params)} == {jnp.dtype(jnp.float32)}
@@ -171,11 +204,11 @@ def test_finite_leaves_numbers_and_takes_the_rest():
 
 # The loop, on a tiny run
 
-TINY = preset("tiny", progress=False, filters="noop_solves")
+TINY = preset("tiny-robust-plr", progress=False, filters="noop_solves")
 
 
 def tiny(path, **changes):
-    return preset("tiny", **TINY.to_dict() | {"out": str(path)} | changes)
+    return preset("tiny-robust-plr", **TINY.to_dict() | {"out": str(path)} | changes)
 
 
 @pytest.fixture(scope="module")
@@ -318,10 +351,10 @@ def test_episodes_that_go_non_finite_are_counted_and_never_reach_the_optimiser()
         finite = jnp.stack([jnp.isfinite(x).all() for x in jax.tree.leaves(rollout)]).all()
         return state, {"finite": finite, "advantage": jnp.abs(rollout.advantage).max()}
 
-    env = Exploding(build.build_env(TINY))
-    network = build.build_network(TINY, env)
+    env = Exploding(build_env(TINY))
+    network = build_network(TINY, env)
     curriculum = alternating(learn_first=True)._replace(update=update)
-    init, update = make_update(TINY, env, network, build.build_learner(TINY, env, network), curriculum)
+    init, update = make_update(TINY, env, network, build_learner(TINY, env, network), curriculum)
     before = jax.jit(init)(jax.random.key(0))
     example = env.observation_space()
     run = Run(None, TINY, env, TrainedPolicy(network, None, example))

@@ -31,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from kinetix_ued.training import TrainConfig, preset, read_config, resume, train, validate
+    from kinetix_ued.training import TrainConfig, preset, read_config, seed_folders, validate
+    from kinetix_ued.training import resume, resume_seeds, train, train_seeds
 
     given = vars(arguments)
     changes = {f.name: given[f.name] for f in dataclasses.fields(TrainConfig) if f.name in given and f.name != "preset"}
@@ -39,19 +40,24 @@ def run(arguments: argparse.Namespace) -> int:
         for name in ("preset", "out"):
             if given.get(name):
                 raise ValueError(f"--resume goes on with a run as it was started: leave --{name} out")
-        config = dataclasses.replace(read_config(arguments.resume), **changes)
-        result = resume(arguments.resume, callbacks=evaluations(config), **changes)
+        several = seed_folders(arguments.resume)
+        config = dataclasses.replace(read_config(several[0] if several else arguments.resume), **changes)
+        go_on = resume_seeds if several else resume
+        results = go_on(arguments.resume, callbacks=evaluations(config), **changes)
     else:
         config = preset(arguments.preset or "quick", **changes)
         validate(config)
-        result = train(config, callbacks=evaluations(config))
-    if result.interrupted:
-        print(f"stopped after {result.updates} updates; go on with: kinetix-ued train --resume {result.path}")
+        results = (train_seeds if config.seeds > 1 else train)(config, callbacks=evaluations(config))
+    results = results if isinstance(results, list) else [results]
+    if any(result.interrupted for result in results):
+        folder = results[0].path if len(results) == 1 else results[0].path.parent
+        print(f"stopped after {results[0].updates} updates; go on with: kinetix-ued train --resume {folder}")
         return 130
-    steps = ", ".join(f"{count:,} {kind}" for kind, count in result.counts.items() if count)
-    print(f"run in {result.path}: {result.updates} updates; environment steps: {steps}")
-    if result.config.eval_levels:
-        evaluate_run(result)
+    for result in results:
+        steps = ", ".join(f"{count:,} {kind}" for kind, count in result.counts.items() if count)
+        print(f"run in {result.path}: {result.updates} updates; environment steps: {steps}")
+        if result.config.eval_levels:
+            evaluate_run(result)
     return 0
 
 

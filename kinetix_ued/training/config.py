@@ -11,7 +11,7 @@ import typing
 from typing import Any
 
 from kinetix_ued.agents import NETWORKS
-from kinetix_ued.curricula import CURRICULA, PRIORITISATIONS, SCORES, curriculum_options
+from kinetix_ued.curricula import ANTAGONIST_SCORES, CURRICULA, PRIORITISATIONS, SCORES, curriculum_options
 from kinetix_ued.environment import ACTIONS, OBSERVATIONS
 from kinetix_ued.generators import FILTERS, GENERATORS
 from kinetix_ued.user_code import names_a_file
@@ -31,6 +31,8 @@ class TrainConfig:
     """Name of the preset that the other values started from."""
     seed: int = 0
     """Seed of everything random in the run."""
+    seeds: int = 1
+    """Agents trained side by side in one program, with seeds from that one on: each a run in a folder seed-N of its own."""
     out: str = ""
     """Folder of the run; empty: a new one under runs/, named after preset, curriculum and seed."""
 
@@ -294,13 +296,27 @@ def _check_names(config: TrainConfig) -> None:
         if name not in known and not own_choice and not (pluggable and (name == CUSTOM or names_a_file(name))):
             hint = ", or path/to/file.py:function" if pluggable else ""
             raise ValueError(f"unknown {field} {name!r}: use one of {', '.join(known)}{hint}")
+    _check_score(config)
     for name in config.filter_names:
         if name not in FILTERS:
             raise ValueError(f"unknown filter {name!r} in filters: use some of {', '.join(FILTERS)}")
 
 
+def _check_score(config: TrainConfig) -> None:
+    if not config.score or config.curriculum not in CURRICULA:
+        return
+    if "score" not in curriculum_options(config.curriculum):
+        remedy = "set options=regret=NAME instead" if config.curriculum == "paired" else "leave score empty"
+        raise ValueError(f"curriculum {config.curriculum!r} has no score to choose (score={config.score!r}): {remedy}")
+    if config.score in ANTAGONIST_SCORES:
+        raise ValueError(
+            f"score {config.score!r} compares the student with an antagonist, and curriculum {config.curriculum!r} has "
+            "none: use curriculum paired, or another score"
+        )
+
+
 _AT_LEAST_ONE = (
-    "frame_skip max_steps buffer_size top_k environments rollout_steps outer_steps steps epochs minibatches "
+    "seeds frame_skip max_steps buffer_size top_k environments rollout_steps outer_steps steps epochs minibatches "
     "head_width head_depth recurrent_size checkpoint_every keep_checkpoints "
     "solve_rate_window eval_attempts"
 ).split()
@@ -327,6 +343,8 @@ def _check_ranges(config: TrainConfig) -> None:
     for name in ("seed", "eval_seed"):
         if getattr(config, name) >= 2**32:
             raise ValueError(f"{name} must be below 2**32, got {getattr(config, name)}")
+    if config.seed + config.seeds > 2**32:
+        raise ValueError(f"seeds={config.seeds} from seed={config.seed} on go beyond 2**32: use a smaller seed")
 
 
 def _check_batches(config: TrainConfig) -> None:

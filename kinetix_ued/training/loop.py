@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import math
 import os
 import signal
 import sys
@@ -27,23 +26,21 @@ from . import checkpoint
 from .build import build_curriculum, build_env, build_learner, build_network, build_sampler
 from .callbacks import configured
 from .config import CUSTOM, TrainConfig, decisive, validate
-from .metrics import Callback, JsonLines, Metrics, Rating, RunningSolveRate
+from .metrics import Callback
+from .recorder import Recorder
 from .run import (
     CHECKPOINTS,
     CONFIG,
     INITIAL,
-    METRICS,
-    STEP_KINDS,
     Run,
     TrainedPolicy,
     initial_params,
     read_config,
+    seed_folder,
+    seed_folders,
     write_config,
 )
 from .update import TrainState, make_update
-
-RUNNING_SOLVE_RATE = "running_solve_rate"
-"""Name of the rating of a checkpoint that no evaluation rates."""
 
 
 def train(
@@ -72,33 +69,35 @@ def train(
             run of another configuration.
         FloatingPointError: when the loss is no longer finite.
     """
-    if curriculum is not None and generator is not None:
-        raise ValueError("a curriculum passed as functions brings its own levels: give the generator to it instead")
-    for name, passed in (("curriculum", curriculum), ("generator", generator)):
-        if passed is not None:
-            config = dataclasses.replace(config, **{name: CUSTOM})
-        elif getattr(config, name) == CUSTOM:
-            raise ValueError(f"this run was started with a {name} of its own: pass the same one as {name}=")
-    validate(config)
-    program = _program(_shared(config), curriculum, generator)
-    key = jax.random.key(config.seed)
-    example = jax.eval_shape(program.init, key)
-    own = configured(config, example.curriculum)
-    path, first_params = _folder(config, resume), None
-    if config.init_from:
-        first_params = initial_params(path, config, example.agent.params)
-    write_config(path, config)
+    if config.seeds > 1:
+        raise ValueError(f"seeds={config.seeds} makes several runs: train_seeds(config) returns them all")
+    return _train(config, curriculum, callbacks, resume, generator)[0]
 
-    saved = checkpoint.load(path / CHECKPOINTS, example, config=decisive(config))
-    state = program.init(key) if saved is None else jax.tree.map(jnp.asarray, saved.tree)
-    if saved is None and config.init_from:
-        checkpoint.save(path / INITIAL, first_params, update=0, config=decisive(config), host={}, keep=1)
-        state = state._replace(agent=state.agent._replace(params=first_params))
-    env = program.env
-    run = Run(path, config, env, TrainedPolicy(program.network, state.agent.params, env.observation_space()))
-    if saved is not None:
-        run.restore_counts(saved)
-    return _loop(run, state, program.update, [*callbacks, *own])
+
+def train_seeds(
+    config: TrainConfig,
+    curriculum: Curriculum | None = None,
+    callbacks: Sequence[Callback] = (),
+    resume: bool = False,
+    *,
+    generator: Generator | None = None,
+) -> list[Run]:
+    """Train ``config.seeds`` agents side by side in one program, with seeds from ``config.seed`` on.
+
+    Each is a run like any other, in the folder ``seed-N`` of ``config.out``; only they are resumed together. None
+    knows of the others, but it may round in another way than a run alone. Memory grows with the number of seeds. Where
+    a curriculum plays some updates for scores alone, each update computes both kinds for every seed, since any of them
+    may be at either.
+
+    Args:
+        config: see ``TrainConfig``.
+        curriculum, resume, generator: as for ``train``.
+        callbacks: as for ``train``; each is called for every run in turn.
+
+    Raises:
+        ValueError, FloatingPointError: as ``train``.
+    """
+    return _train(config, curriculum, callbacks, resume, generator)
 
 
 def resume(
@@ -117,9 +116,62 @@ def resume(
         callbacks: as for ``train``; they are not saved.
         generator: the same one again, if the run was started with one.
         changes: fields of the configuration that do not touch what is learned, see ``config.NEUTRAL_FIELDS``.
+
+    Raises:
+        ValueError: as ``train``, and for one of several runs that were trained side by side.
     """
-    config = dataclasses.replace(read_config(path), **changes, out=str(path))
+    config = read_config(path)
+    if config.seeds > 1:
+        raise ValueError(f"{path} was trained beside other seeds: go on with all of them, in {Path(path).parent}")
+    config = dataclasses.replace(config, **changes, out=str(path))
     return train(config, curriculum, callbacks, resume=True, generator=generator)
+
+
+def resume_seeds(
+    path: str | os.PathLike[str],
+    curriculum: Curriculum | None = None,
+    callbacks: Sequence[Callback] = (),
+    *,
+    generator: Generator | None = None,
+    **changes: Any,
+) -> list[Run]:
+    """Go on with the runs that ``train_seeds`` began in folder ``path``; arguments and errors as of ``resume``."""
+    folders = seed_folders(path)
+    if not folders:
+        raise ValueError(f"{path} holds no runs of several seeds: there is no folder seed-0 or the like in it")
+    config = dataclasses.replace(read_config(folders[0]), **changes, out=str(path))
+    return train_seeds(config, curriculum, callbacks, resume=True, generator=generator)
+
+
+def _train(
+    config: TrainConfig,
+    curriculum: Curriculum | None,
+    callbacks: Sequence[Callback],
+    resume: bool,
+    generator: Generator | None,
+) -> list[Run]:
+    """The runs of all seeds of ``config``, trained to their end."""
+    if curriculum is not None and generator is not None:
+        raise ValueError("a curriculum passed as functions brings its own levels: give the generator to it instead")
+    for name, passed in (("curriculum", curriculum), ("generator", generator)):
+        if passed is not None:
+            config = dataclasses.replace(config, **{name: CUSTOM})
+        elif getattr(config, name) == CUSTOM:
+            raise ValueError(f"this run was started with a {name} of its own: pass the same one as {name}=")
+    validate(config)
+    program = _program(_shared(config), curriculum, generator)
+    example = jax.eval_shape(program.init, jax.random.key(config.seed))
+    own_callbacks = [configured(config, example.curriculum) for _ in range(config.seeds)]
+    recorders = []
+    for each, own in zip(_each_seed(config, resume), own_callbacks, strict=True):
+        run, state = _begin(each, program, example)
+        recorders.append(Recorder(run, state, [*callbacks, *own]))
+    _loop(recorders, program.update)
+    return [recorder.run for recorder in recorders]
+
+
+_Update = Callable[[tuple[TrainState, ...]], tuple[tuple[TrainState, ...], tuple[dict[str, jax.Array], ...]]]
+"""One update of the runs of all seeds: from their states to their next states and numbers, in the same order."""
 
 
 class _Program(NamedTuple):
@@ -128,7 +180,7 @@ class _Program(NamedTuple):
     env: KinetixEnv
     network: Policy
     init: Callable[[jax.Array], TrainState]
-    update: Callable[[TrainState], tuple[TrainState, dict[str, jax.Array]]]
+    update: _Update
 
 
 @functools.lru_cache(maxsize=8)  # a comparison of several methods comes back to each for every seed
@@ -141,7 +193,17 @@ def _program(config: TrainConfig, curriculum: Curriculum | None, generator: Gene
         sample, filter_steps = build_sampler(config, generator)
         curriculum = build_curriculum(config, sample)
     init, update = make_update(config, env, network, build_learner(config, env, network), curriculum, filter_steps)
-    return _Program(env, network, jax.jit(init), jax.jit(update, donate_argnums=0))
+
+    def update_all(states: tuple[TrainState, ...]):
+        if len(states) == 1:
+            state, numbers = update(states[0])
+            return (state,), (numbers,)
+        stacked = jax.tree.map(lambda *x: jnp.stack(x), *states)
+        state, numbers = jax.vmap(update)(stacked)
+        each = lambda tree: tuple(jax.tree.map(lambda x: x[i], tree) for i in range(len(states)))
+        return each(state), each(numbers)
+
+    return _Program(env, network, jax.jit(init), jax.jit(update_all, donate_argnums=0))
 
 
 def _shared(config: TrainConfig) -> TrainConfig:
@@ -150,110 +212,76 @@ def _shared(config: TrainConfig) -> TrainConfig:
     return dataclasses.replace(TrainConfig(), **shared)
 
 
-def _loop(run: Run, state: Any, update: Any, callbacks: list[Callback]) -> Run:
-    """Update until the steps are taken, a callback ends the run or someone interrupts."""
-    config = run.config
-    lines = JsonLines(run.path / METRICS, run.updates)
-    running = RunningSolveRate(config.solve_rate_window, run.metrics)
-    run.solve_rate = running.value
-    best = checkpoint.best_rating(run.path / CHECKPOINTS)
-    saved_at = run.updates
+def _begin(config: TrainConfig, program: _Program, example: TrainState) -> tuple[Run, TrainState]:
+    """A run in its folder, and the state of its last whole checkpoint or else that of its beginning."""
+    path, first_params = Path(config.out), None
+    if config.init_from:
+        first_params = initial_params(path, config, example.agent.params)
+    write_config(path, config)
+    saved = checkpoint.load(path / CHECKPOINTS, example, config=decisive(config))
+    state = program.init(jax.random.key(config.seed)) if saved is None else jax.tree.map(jnp.asarray, saved.tree)
+    if saved is None and config.init_from:
+        checkpoint.save(path / INITIAL, first_params, update=0, config=decisive(config), host={}, keep=1)
+        state = state._replace(agent=state.agent._replace(params=first_params))
+    env = program.env
+    run = Run(path, config, env, TrainedPolicy(program.network, state.agent.params, env.observation_space()))
+    if saved is not None:
+        run.restore_counts(saved)
+    return run, state
 
-    def save(rating: Rating | None) -> None:
-        nonlocal saved_at, best
-        lines.sync()  # a checkpoint never knows more updates than the numbers before it
-        checkpoint.save(
-            run.path / CHECKPOINTS,
-            state,
-            update=run.updates,
-            config=decisive(config),
-            host={"counts": run.counts},
-            keep=config.keep_checkpoints,
-            rating=rating,
-        )
-        saved_at = run.updates
-        best = max(filter(None, (best, rating)), key=lambda r: r.rank, default=None)
 
+def _loop(recorders: list[Recorder], update: _Update) -> None:
+    """Update all runs until each has taken its steps or a callback has ended it, or someone interrupts."""
+    states = tuple(recorder.state for recorder in recorders)
     try:
-        _call(callbacks, "begin", run)
+        for recorder in recorders:
+            recorder.begin()
         with _postponed_interrupt() as interrupted:
-            while run.counts["learning"] < config.steps and not run.stopped and not interrupted.is_set():
+            while any(recorder.unfinished for recorder in recorders) and not interrupted.is_set():
                 started = time.perf_counter()
-                state, numbers = update(state)
+                # A run that is done is computed with the others, from a copy: an update takes the arrays it is given.
+                given = (state if r.unfinished else _copy(state) for r, state in zip(recorders, states, strict=True))
+                states, numbers = update(tuple(given))
                 numbers = jax.device_get(numbers)
-                run.state, run.policy.params = state, state.agent.params
-                metrics = _account(run, numbers, time.perf_counter() - started)
-                running.note(metrics)
-                run.solve_rate, run.rating = running.value, None
-                for callback in callbacks:
-                    callback(run, metrics)
-                lines.write(metrics)
-                if run.rating is not None and not math.isfinite(run.rating.value):
-                    run.rating = None
-                surpassed = _is_better(run.rating, best)
-                if run.rating is None and run.solve_rate is not None:
-                    run.rating = Rating(RUNNING_SOLVE_RATE, run.solve_rate)
-                if surpassed or run.updates % config.checkpoint_every == 0:
-                    save(run.rating)
-            if run.updates != saved_at:
-                save(run.rating)
-        run.interrupted = run.counts["learning"] < config.steps and not run.stopped
+                seconds = time.perf_counter() - started
+                for recorder, state, own in zip(recorders, states, numbers, strict=True):
+                    if recorder.unfinished:
+                        recorder.note(state, own, seconds)
+            for recorder in recorders:
+                recorder.save()
+        for recorder in recorders:
+            recorder.run.interrupted = recorder.unfinished
     finally:
-        run.state = None
-        lines.close()
-        _call(callbacks, "close")
-    if run.stopped:
-        print(f"finished after {run.updates} updates: {run.stopped}", file=sys.stderr)
-    return run
+        for recorder in recorders:
+            recorder.close()
 
 
-def _call(callbacks: list[Callback], method: str, *arguments: Any) -> None:
-    """Call a method of every callback that has it."""
-    for callback in callbacks:
-        if function := getattr(callback, method, None):
-            function(*arguments)
+def _copy(state: TrainState) -> TrainState:
+    return jax.tree.map(lambda x: x.copy(), state)
 
 
-def _is_better(rating: Rating | None, best: Rating | None) -> bool:
-    """Whether a callback's rating is worth a checkpoint of its own."""
-    return rating is not None and (best is None or rating.rank > best.rank)
+def _each_seed(config: TrainConfig, resume: bool) -> list[TrainConfig]:
+    """The configurations of all seeds, each with its own folder; nothing is written.
 
-
-def _account(run: Run, numbers: dict[str, Any], seconds: float) -> Metrics:
-    """Add an update's steps to the run's counts; its numbers as they are reported.
-
-    Steps are counted per update on the device and summed here, where integers do not overflow.
+    Raises:
+        ValueError: for a folder that holds a run already, or where ``resume``, one of another configuration.
     """
-    run.updates += 1
-    taken = {kind: int(numbers.pop(f"steps/{kind}")) for kind in STEP_KINDS if f"steps/{kind}" in numbers}
-    for kind, count in taken.items():
-        run.counts[kind] += count
-    metrics: Metrics = {"update": run.updates}
-    metrics |= {f"steps/{kind}": count for kind, count in run.counts.items()}
-    metrics |= {name: number.item() for name, number in numbers.items()}
-    metrics["seconds"] = seconds
-    metrics["steps_per_second"] = (taken["learning"] + taken["scoring"]) / seconds
-    if taken["learning"] and not math.isfinite(metrics["loss/total"]):
-        raise FloatingPointError(
-            f"the loss of update {run.updates} is not finite: use a smaller learning_rate or max_grad_norm; "
-            f"the checkpoints in {run.path / CHECKPOINTS} are from before"
-        )
-    return metrics
-
-
-def _folder(config: TrainConfig, resume: bool) -> Path:
-    """The folder that the run is to have; refused if it holds another one."""
-    if resume:
-        path = Path(config.out)
-        checkpoint.refuse_other_config(decisive(read_config(path)), decisive(config), path)
-        return path
-    if config.out:
-        path = Path(config.out)
-        if (path / CONFIG).exists():
-            raise ValueError(f"{path} already holds a run: resume it, or choose another folder")
-        return path
-    curriculum = config.curriculum.rpartition(":")[2]
-    return _unused(Path("runs") / f"{config.preset}-{curriculum}-{config.size}-{config.seed}")
+    path = Path(config.out)
+    if not config.out:
+        curriculum = config.curriculum.rpartition(":")[2]
+        path = _unused(Path("runs") / f"{config.preset}-{curriculum}-{config.size}-{config.seed}")
+    if not resume and ((path / CONFIG).exists() or seed_folders(path)):
+        raise ValueError(f"{path} already holds a run: resume it, or choose another folder")
+    if config.seeds == 1:
+        found = [dataclasses.replace(config, out=str(path))]
+    else:
+        seeds = range(config.seed, config.seed + config.seeds)
+        found = [dataclasses.replace(config, seed=seed, out=str(seed_folder(path, seed))) for seed in seeds]
+    for own in found if resume else []:
+        # Of several runs, the last may not have been begun when the first ones were stopped.
+        if config.seeds == 1 or (Path(own.out) / CONFIG).exists():
+            checkpoint.refuse_other_config(decisive(read_config(own.out)), decisive(own), Path(own.out))
+    return found
 
 
 def _unused(path: Path) -> Path:

@@ -19,6 +19,7 @@ from .metrics import Metrics, Rating, read_metrics
 from .update import first_keys
 
 CONFIG, METRICS, CHECKPOINTS, INITIAL = "config.json", "metrics.jsonl", "checkpoints", "initial"
+_SEED = "seed-"
 
 
 class TrainedPolicy:
@@ -197,6 +198,18 @@ def initial_params(path: Path, config: TrainConfig, example: Any) -> Any:
         if noted is None:
             raise ValueError(f"init_from={config.init_from}: that run has no whole checkpoint yet, train it first")
     return jax.tree.map(jnp.asarray, noted.tree)
+
+
+def seed_folder(path: str | os.PathLike[str], seed: int) -> Path:
+    """Where ``train_seeds`` keeps the run of one seed, in the folder ``path`` of all of them."""
+    return Path(path) / f"{_SEED}{seed}"
+
+
+def seed_folders(path: str | os.PathLike[str]) -> list[Path]:
+    """The runs of several seeds in folder ``path``, by their seeds; empty where there are none."""
+    number = lambda folder: folder.name.removeprefix(_SEED)
+    found = (file.parent for file in Path(path).glob(f"{_SEED}*/{CONFIG}") if number(file.parent).isdigit())
+    return sorted(found, key=lambda folder: int(number(folder)))
 
 
 def write_config(path: Path, config: TrainConfig) -> None:

@@ -19,8 +19,10 @@ class ProgressBar:
 
     def __init__(self) -> None:
         self._bar: Any = None
+        self._name = ""
 
     def begin(self, run: Run) -> None:
+        self._name = "training" if run.config.seeds == 1 else run.path.name
         rarely = 0.2 if sys.stderr.isatty() else 30.0  # a log file needs no animation
         self._bar = tqdm(
             desc="compiling",
@@ -35,7 +37,7 @@ class ProgressBar:
     def __call__(self, run: Run, metrics: Metrics) -> None:
         solved = metrics["solve_rate"]
         known = solved is not None and not math.isnan(solved)
-        self._bar.set_description("training", refresh=False)
+        self._bar.set_description(self._name, refresh=False)
         self._bar.set_postfix_str(
             f"solved {f'{solved:.1%}' if known else '-'}, {metrics['steps_per_second']:.0f} steps/s", refresh=False
         )

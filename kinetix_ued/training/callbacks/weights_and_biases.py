@@ -44,6 +44,7 @@ class WeightsAndBiases:
             name=run.path.name,
             dir=str(run.path),
             config=run.config.to_dict(),
+            reinit="create_new",  # the runs of several seeds go on side by side
         )
 
     def __call__(self, run: Run, metrics: Metrics) -> None:
