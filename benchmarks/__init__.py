@@ -7,9 +7,29 @@ from .generation import GenerationSettings, fitting_generators, format_generatio
 from .heldout import HELDOUT_SEED, heldout_random
 from .policies import NetworkPolicy, NoopPolicy, Policy, RandomPolicy
 from .rendering import RenderSettings, format_rendering, measure_rendering
-from .report import as_json, format_table, refuse_overwriting, write_json
-from .statistics import Interval, bootstrap, interquartile_mean, probability_of_improvement, wilson
-from .suite import Suite, load_suite, random_suite
+from .report import (
+    Played,
+    as_json,
+    format_html,
+    format_markdown,
+    format_table,
+    refuse_overwriting,
+    results,
+    thumbnails,
+    write_json,
+    write_text,
+)
+from .statistics import (
+    Interval,
+    bootstrap,
+    conditional_value_at_risk,
+    improvement,
+    interquartile_mean,
+    probability_of_improvement,
+    wilson,
+)
+from .suite import SUITES, holdout_suite, named_suite
+from .suite_levels import Suite, load_suite, random_suite
 from .throughput import Settings, format_measurement, measure
 from .training_speed import TrainingSettings, format_training, measure_training
 from .validity import format_validity, measure_validity
@@ -23,26 +43,33 @@ __all__ = [
     "Interval",
     "NetworkPolicy",
     "NoopPolicy",
+    "Played",
     "Policy",
     "RandomPolicy",
     "RenderSettings",
+    "SUITES",
     "Settings",
     "Suite",
     "TrainingSettings",
     "as_json",
     "bootstrap",
     "compare",
+    "conditional_value_at_risk",
     "evaluate",
     "fitting_generators",
     "format_buffer",
     "format_comparison",
     "format_generation",
+    "format_html",
+    "format_markdown",
     "format_measurement",
     "format_rendering",
     "format_table",
     "format_training",
     "format_validity",
     "heldout_random",
+    "holdout_suite",
+    "improvement",
     "interquartile_mean",
     "load_suite",
     "measure",
@@ -51,10 +78,14 @@ __all__ = [
     "measure_rendering",
     "measure_training",
     "measure_validity",
+    "named_suite",
     "plot_comparison",
     "probability_of_improvement",
     "random_suite",
     "refuse_overwriting",
+    "results",
+    "thumbnails",
     "wilson",
     "write_json",
+    "write_text",
 ]

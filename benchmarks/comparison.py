@@ -19,12 +19,13 @@ from kinetix_ued.training import FAMILIES, METHODS, Run, TrainConfig, method_pre
 from kinetix_ued.training.run import CONFIG
 from kinetix_ued.user_code import names_a_file
 from kinetix_ued.whole import whole_file
+from kinetix_ued.world import size_of
 
 from .evaluate import evaluate
-from .heldout import HELDOUT_SEED
 from .report import machine, versions, write_json
 from .statistics import Interval, bootstrap, interquartile_mean, probability_of_improvement
-from .suite import Suite, load_suite, random_suite
+from .suite import named_suite
+from .suite_levels import Suite
 
 SCHEMA = "kinetix-ued/comparison"
 SCHEMA_VERSION = 1
@@ -51,12 +52,11 @@ class ComparisonSettings:
     """What all runs start from: a family of presets, see ``training.FAMILIES``."""
     changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Fields of the configuration that are different for all of them."""
-    eval_levels: int = 256
-    """Held-out random levels."""
+    suites: tuple[str, ...] = ()
+    """What to evaluate on, each apart, see ``named_suite``; empty: held-out random levels, and the handmade ones of the
+    size that the runs are trained in."""
     attempts: int = 10
     """Attempts at each level."""
-    levels: tuple[str, ...] = ()
-    """Level files and folders to evaluate on too."""
 
     def __post_init__(self):
         if not self.methods:
@@ -68,7 +68,7 @@ class ComparisonSettings:
             raise ValueError(f"unknown preset {self.preset!r}: use one of {', '.join(FAMILIES)}; methods are named apart")
         if len(set(self.methods)) < len(self.methods):
             raise ValueError(f"a method is named twice: {', '.join(self.methods)}")
-        for name in ("seeds", "eval_levels", "attempts"):
+        for name in ("seeds", "attempts"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
 
@@ -97,9 +97,8 @@ def compare(settings: ComparisonSettings, say: Callable[[str], None] = lambda li
     for method in settings.methods:
         validate(settings.config(method, 0))
     first = settings.config(settings.methods[0], 0)
-    suites = {f"held-out random {first.size}": random_suite(first.size, settings.eval_levels, HELDOUT_SEED)}
-    if settings.levels:
-        suites["level files"] = load_suite(settings.levels)
+    names = settings.suites or (f"random-{first.size}", f"holdout-{first.size}")
+    suites = {name: named_suite(name).resized(size_of(first.size)) for name in names}
     results: dict[str, list[dict[str, Any]]] = {}
     for seed in range(settings.seeds):  # by seed first: what is there at any time is balanced
         for method in settings.methods:
@@ -121,7 +120,8 @@ def _one_run(settings: ComparisonSettings, method: str, seed: int, suites: Mappi
     """Scores and costs of one run: read where they are already, else trained and evaluated."""
     config = settings.config(method, seed)
     folder = Path(config.out)
-    asked = {"levels": [s.source for s in suites.values()], "attempts": settings.attempts}
+    asked = {"suites": {name: suite.hashes for name, suite in suites.items()}, "attempts": settings.attempts}
+    asked = json.loads(json.dumps(asked))
     if (folder / SCORES_FILE).exists():
         found = json.loads((folder / SCORES_FILE).read_text(encoding="utf-8"))
         if found["asked"] == asked and found["config"] == config.to_dict():
@@ -129,8 +129,8 @@ def _one_run(settings: ComparisonSettings, method: str, seed: int, suites: Mappi
     run = _trained(config)
     rates = {}
     for name, suite in suites.items():
-        levels = suite.resized(run.env.size).levels
-        evaluation = evaluate(run.policy, levels, env=run.env, key=jax.random.key(seed), attempts=settings.attempts)
+        key = jax.random.key(seed)
+        evaluation = evaluate(run.policy, suite.levels, env=run.env, key=key, attempts=settings.attempts)
         rates[name] = evaluation.solve_rate.tolist()
     seconds = sum(line["seconds"] for line in run.metrics)
     found = {"asked": asked, "config": config.to_dict(), "steps": run.counts, "seconds": seconds, "rates": rates}
@@ -189,7 +189,7 @@ def format_comparison(measured: dict[str, Any]) -> str:
     for name, suite in measured["suites"].items():
         lines += [
             "",
-            f"Solve rate on {len(suite['levels'])} levels, {name}:",
+            f"Solve rate on {name}, {len(suite['levels'])} levels:",
             "",
             f"| method | interquartile mean | mean | better than {first} |",
             "|---|---|---|---|",

@@ -18,9 +18,13 @@ import numpy as np
 from flax import struct
 
 from kinetix_ued.environment import EnvParams, KinetixEnv
+from kinetix_ued.levels import resize_level
 from kinetix_ued.world import Level
 
-from .policies import NetworkPolicy, Policy, is_pytree, kind_of
+from .fitting import environment_for, policy_and_environment, refuse_misfit
+from .policies import Policy, is_pytree, kind_of
+from .statistics import wilson
+from .suite import Suite, named_suite
 
 BATCH = 256
 """Slots, where nothing else is asked for: enough to fill a few cores; more would leave more of them idle at the end."""
@@ -41,6 +45,8 @@ class Evaluation:
         environment_steps: steps of all these episodes
         idle_steps: steps computed in slots that had no episode left
         seconds: wall clock, compilation included
+        suite: what was played, in the size it was played in; None where it was a plain batch of levels
+        env: what it was played in
     """
 
     solved: np.ndarray
@@ -50,6 +56,8 @@ class Evaluation:
     environment_steps: int
     idle_steps: int
     seconds: float
+    suite: Suite | None = None
+    env: KinetixEnv | None = None
 
     @property
     def attempts(self) -> int:
@@ -59,6 +67,11 @@ class Evaluation:
     def solve_rate(self) -> np.ndarray:
         """Share of the attempts that reached the goal (L)."""
         return self.solved.mean(axis=1)
+
+    @property
+    def intervals(self) -> np.ndarray:
+        """Low and high end of each solve rate's 95 % Wilson interval (L, 2)."""
+        return np.array([wilson(int(solved), self.attempts)[1:] for solved in self.solved.sum(axis=1)])
 
     @property
     def mean_return(self) -> np.ndarray:
@@ -107,13 +120,13 @@ class _Play:
 
 
 def evaluate(
-    policy: Policy,
-    levels: Level,
+    policy: Policy | Any,
+    suite: Suite | Level | str,
     *,
-    env: KinetixEnv,
     key: jax.Array,
     attempts: int = 20,
     greedy: bool = False,
+    env: KinetixEnv | None = None,
     batch: int | None = None,
     params: EnvParams | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -121,34 +134,55 @@ def evaluate(
     """Play every level ``attempts`` times. The same arguments give the same numbers.
 
     Args:
-        policy: see ``Policy``; a trained run's ``run.policy`` is one.
-        levels: L levels of the environment's size.
-        env: without auto-reset.
+        policy: see ``Policy``; a training run, or a run's ``run.policy``.
+        suite: a suite, the name of one (see ``named_suite``), or a batch of L levels.
         key: of all randomness; which episode draws what depends on ``batch`` too.
         attempts: episodes a level.
         greedy: ask the policy for its most likely action instead of a sampled one.
+        env: what to play in, without auto-reset. By default a run's own, or else the default environment with an
+            observation and a kind of action that it fits, in the smallest size it can play that holds the levels.
         batch: environments side by side, at most; 256 by default. Memory grows with it.
         params: of the environment; its defaults otherwise.
         progress: called with episodes ended and episodes in all, now and then.
 
     Raises:
-        ValueError: for a single level, levels of another size than the environment's, or numbers below 1.
+        ValueError: for an unknown suite, a single level, levels of another size than the environment's, a policy that
+            does not fit (with what would), or numbers below 1.
     """
-    _refuse(levels, env, attempts, batch)
+    for name, value in (("attempts", attempts), ("batch", batch)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be at least 1; got {value}")
+    if env is not None and not isinstance(env, KinetixEnv):
+        raise ValueError("evaluate plays episodes to their end: give it a KinetixEnv, not a wrapper that restarts them")
+    if isinstance(suite, str):
+        suite = named_suite(suite)
+    levels = suite.levels if isinstance(suite, Suite) else suite
+    if levels.gravity.ndim != 2 or len(levels) == 0:
+        raise ValueError(
+            "evaluate takes a batch of at least one level; add an axis: jax.tree.map(lambda x: x[None], level)"
+        )
+    policy, own = policy_and_environment(policy)
+    compiled_in, argument = (None, policy) if is_pytree(policy) else (_hashable(policy), None)
+    if env is None:
+        env = environment_for(policy, own, levels.size, greedy=greedy)
+        levels = resize_level(levels, env.size)
+    elif isinstance(suite, Suite):
+        levels = suite.resized(env.size).levels
+    elif levels.size != env.size:
+        theirs, ours = levels.size.name, env.size.name
+        raise ValueError(f"the levels have size {theirs!r} and the environment {ours!r}: make it with size={theirs!r}")
+    refuse_misfit(policy, env, greedy=greedy)
     began = time.perf_counter()
-    if hasattr(policy, "network") and hasattr(policy, "params"):  # a run's policy: its parameters become an argument
-        policy = NetworkPolicy(policy.network, policy.params)
-    compiled_in, policy = (None, policy) if is_pytree(policy) else (_hashable(policy), None)
     episodes = len(levels) * attempts
     slots = min(episodes, batch or BATCH)
     levels = jax.tree.map(jnp.asarray, levels)
     params = env.default_params if params is None else params
-    static = {"env": env, "compiled_in": compiled_in, "kind": kind_of(policy)}
-    play = _start(policy, levels, params, key, slots=slots, episodes=episodes, **static)
+    static = {"env": env, "compiled_in": compiled_in, "kind": kind_of(argument)}
+    play = _start(argument, levels, params, key, slots=slots, episodes=episodes, **static)
     while (ended := int(play.dealt) - int((play.episode < episodes).sum())) < episodes:
         if progress is not None:
             progress(ended, episodes)
-        play = _go_on(policy, levels, params, play, greedy=greedy, **static)
+        play = _go_on(argument, levels, params, play, greedy=greedy, **static)
     if progress is not None:
         progress(episodes, episodes)
     by_level = lambda x: np.asarray(x).reshape(attempts, len(levels)).T
@@ -162,22 +196,9 @@ def evaluate(
         environment_steps=steps,
         idle_steps=int(play.steps) * slots - steps,
         seconds=time.perf_counter() - began,
+        suite=dataclasses.replace(suite, levels=levels) if isinstance(suite, Suite) else None,
+        env=env,
     )
-
-
-def _refuse(levels: Level, env: Any, attempts: int, batch: int | None) -> None:
-    if not isinstance(env, KinetixEnv):
-        raise ValueError("evaluate plays episodes to their end: give it a KinetixEnv, not a wrapper that restarts them")
-    if levels.gravity.ndim != 2 or len(levels) == 0:
-        raise ValueError(
-            "evaluate takes a batch of at least one level; add an axis: jax.tree.map(lambda x: x[None], level)"
-        )
-    if levels.size != env.size:
-        theirs, ours = levels.size.name, env.size.name
-        raise ValueError(f"the levels have size {theirs!r} and the environment {ours!r}: make it with size={theirs!r}")
-    for name, value in (("attempts", attempts), ("batch", batch)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be at least 1; got {value}")
 
 
 def _hashable(policy: Any) -> Any:

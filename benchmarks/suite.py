@@ -1,66 +1,92 @@
-"""Levels to evaluate on, with their names: level files, or held-out random levels."""
+"""Suites by name: what ``--suite`` understands."""
 
 from __future__ import annotations
 
-import dataclasses
+import difflib
 import os
+import re
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 
-from kinetix_ued.levels import load_levels, resize_level
-from kinetix_ued.world import Level, Size
+from kinetix_ued.world import SIZES
 
-from .heldout import heldout_random
+from .holdout import FOLDER, holdout_names, level_file
+from .published import published_suite
+from .suite_levels import RANDOM_LEVELS, Suite, join_suites, load_suite, random_suite, read_suite
 
+SUITES = {
+    "holdout": "this project's handmade levels",
+    **{f"holdout-{size}": f"those of size {size}" for size in SIZES},
+    "kinetix": "the 74 published Kinetix levels, from an installed kinetix-env or the folder KINETIX_LEVELS",
+    **{f"kinetix-{size}": f"those of size {size}" for size in SIZES},
+    **{f"random-{size}": f"{RANDOM_LEVELS} held-out random levels of size {size}" for size in SIZES},
+}
+"""Suites that have a name, and what they are. ``random-m:512`` has 512 levels, ``random-m:512:7`` those of seed 7."""
 
-@dataclasses.dataclass(frozen=True)
-class Suite:
-    """L levels of one size.
+RANDOM = rf"random-({'|'.join(SIZES)}|\d+p\d+c\d+j\d+t)(:.*)?"
+"""What asks for random levels, as a pattern."""
 
-    Attributes:
-        levels: the levels, a batch
-        names: what each is called (L)
-        folders: the group that each is averaged in (L)
-        source: where they are from, in a few words
-    """
-
-    levels: Level
-    names: tuple[str, ...]
-    folders: tuple[str, ...]
-    source: str
-
-    def __post_init__(self):
-        if not len(self.levels) == len(self.names) == len(self.folders):
-            counts = f"{len(self.levels)} levels, {len(self.names)} names and {len(self.folders)} folders"
-            raise ValueError(f"a suite needs one name and one folder for each level; got {counts}")
-
-    def resized(self, size: Size) -> Suite:
-        """The same levels in a larger size.
-
-        Raises:
-            LevelError: for a size that does not hold them.
-        """
-        return dataclasses.replace(self, levels=resize_level(self.levels, size, self.source))
+SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
+"""What tells a path from a misspelt name."""
 
 
-def load_suite(paths: Sequence[str | os.PathLike[str]]) -> Suite:
-    """The levels in these files, and in these folders at any depth, in the smallest standard size that holds them all.
+def named_suite(names: str | Sequence[str], *, skip_bad: bool = False) -> Suite:
+    """The suite of this name, or the levels of several together.
+
+    Args:
+        names: those in SUITES; ``random-SIZE:N`` and ``random-SIZE:N:SEED``; paths of level files and of folders of
+            them. A folder that is called like a suite is meant by ``./holdout``.
+        skip_bad: leave files out that are no levels, and list them in ``Suite.skipped``.
 
     Raises:
-        LevelError: for a path that is not there, a folder without level files, or a file that is no level.
+        ValueError: for an unknown name, with those that exist, or levels that are not there or cannot be used.
     """
-    names, levels = load_levels(paths)
-    split = [PurePosixPath(name) for name in names]
-    return Suite(
-        levels=levels,
-        names=tuple(path.name for path in split),
-        folders=tuple(str(path.parent) for path in split),
-        source=", ".join(map(str, paths)),
+    names = [names] if isinstance(names, str) else list(names)
+    paths = [name for name in names if not _is_name(name)]
+    suites = [_built(name) for name in dict.fromkeys(names) if name not in paths]
+    if paths:  # read together, so that their names are told apart
+        suites.append(load_suite(paths, skip_bad=skip_bad))
+    return join_suites(suites)
+
+
+def holdout_suite(size: str | None = None) -> Suite:
+    """This project's handmade levels, or those of one size.
+
+    Raises:
+        ValueError: for another size, or where the data are not installed.
+    """
+    files = {f"holdout/{name}": level_file(name) for name in holdout_names(size)}
+    if not files:
+        raise ValueError(f"no holdout levels in {FOLDER / 'levels'}: install kinetix-ued again, with its data files")
+    return read_suite(files, "holdout" if size is None else f"holdout-{size}")
+
+
+def _is_name(name: str) -> bool:
+    """Whether this names a suite; if not, it is a path.
+
+    Raises:
+        ValueError: where it is neither.
+    """
+    if name in SUITES or re.fullmatch(RANDOM, name):
+        return True
+    if os.path.exists(name) or name.endswith(".json") or any(separator in name for separator in SEPARATORS):
+        return False
+    near = difflib.get_close_matches(name, SUITES, n=1)
+    raise ValueError(
+        f"unknown suite {name!r}{f' (did you mean {near[0]!r}?)' if near else ''}: use one of {', '.join(SUITES)}, "
+        "random-SIZE:N[:SEED], or paths of level files or folders of them"
     )
 
 
-def random_suite(size: str | Size = "s", n: int = 256, seed: int | None = None) -> Suite:
-    """Held-out random levels as a suite; see ``heldout_random``."""
-    levels = heldout_random(size, n) if seed is None else heldout_random(size, n, seed=seed)
-    folder = f"held-out random {levels.size.name}"
-    return Suite(levels, tuple(f"{i:04d}" for i in range(n)), (folder,) * n, f"{n} {folder}")
+def _built(name: str) -> Suite:
+    """The suite of a name that ``_is_name`` knows."""
+    kind, _, rest = name.partition("-")
+    if kind != "random":
+        return (holdout_suite if kind == "holdout" else published_suite)(rest or None)
+    size, *numbers = rest.split(":")
+    if len(numbers) > 2 or not all(re.fullmatch("[0-9]{1,10}", number) for number in numbers):
+        raise ValueError(f"{name}: write random-{size}:N for N levels, or random-{size}:N:SEED")
+    count = int(numbers[0]) if numbers else RANDOM_LEVELS
+    seed = int(numbers[1]) if len(numbers) == 2 else None
+    if count == 0 or (seed or 0) >= 2**32:
+        raise ValueError(f"{name}: the number of levels is at least 1, and a seed less than 2**32")
+    return random_suite(size, count, seed)

@@ -4,6 +4,7 @@ A generator is a function ``(key, size) -> Level``; ``GENERATORS`` names those o
 """
 
 from .edits import EDITS, Edit
+from .exclusion import excluding, hash_array, held_out, held_out_levels, refuse_held_out, sample_excluding
 from .filters import FILTERS, Filter, lost_at_start, make_filter, noop_solves, overlapping, solved_at_start, uncontrollable
 from .generator import Generator
 from .locomotion import LocomotionLevels, locomotion_level
@@ -39,8 +40,12 @@ __all__ = [
     "SparseLevels",
     "TriangleLevels",
     "VehicleLevels",
+    "excluding",
     "filtered",
     "has_levels",
+    "hash_array",
+    "held_out",
+    "held_out_levels",
     "locomotion_level",
     "lost_at_start",
     "make_filter",
@@ -55,6 +60,8 @@ __all__ = [
     "pushing_level",
     "random_level",
     "randomise_physics",
+    "refuse_held_out",
+    "sample_excluding",
     "sample_filtered",
     "sample_levels",
     "sampler",

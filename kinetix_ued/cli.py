@@ -22,6 +22,8 @@ COMMANDS = {
     "train": ("train", "train an agent on levels that a curriculum proposes"),
     "compare": ("compare", "train several curricula under one protocol and compare them"),
     "eval": ("evaluate", "score agents on level files, or on held-out random levels"),
+    "solve": ("solve", "search for actions that solve levels, and record them"),
+    "leaderboard": ("leaderboard", "make the table of results from what eval --json wrote"),
     "replay": ("replay", "play recorded actions in a level"),
     "levels": ("levels", "sample, draw, check, count and convert levels"),
     "bench": ("bench", "measure speed on this machine"),

@@ -173,8 +173,8 @@ def test_a_run_is_trained_scored_and_evaluated(folder, capsys, tmp_path, monkeyp
     out = capsys.readouterr().out
     report = json.loads((run / "evaluation.json").read_text())
     assert [policy["name"] for policy in report["policies"]] == ["trained", "untrained", "no-op", "random"]
-    assert report["size"] == "s" and report["policies"][0]["source"] == str(run)
-    assert len(report["policies"][0]["levels"]) == 4 and "untrained" in out and str(run) in out
+    assert report["suites"][0]["size"] == "s" and report["policies"][0]["runs"][0]["source"] == str(run)
+    assert len(report["suites"][0]["policies"][0]["levels"]) == 4 and "untrained" in out and str(run) in out
     assert "already holds a run" in refused(capsys, "train", "--preset", "tiny-robust-plr", "--out", run)
 
     written = tmp_path / "scores.json"
@@ -183,8 +183,8 @@ def test_a_run_is_trained_scored_and_evaluated(folder, capsys, tmp_path, monkeyp
     table = capsys.readouterr().out
     assert "random-s-3-0002" in table and "mean of 4" in table and "first" in table
     scores = json.loads(written.read_text())
-    assert [policy["source"] for policy in scores["policies"]] == [str(run), "noop"]
-    assert scores["policies"][0]["updates"] > 0 and scores["attempts"] == 1
+    assert [policy["runs"][0]["source"] for policy in scores["policies"]] == [str(run), "noop"]
+    assert scores["policies"][0]["runs"][0]["updates"] > 0 and scores["attempts"] == 1
     assert "--overwrite" in refused(capsys, *evaluation)
 
 
@@ -204,35 +204,3 @@ def test_the_untrained_agent_is_the_one_that_training_began_with(tmp_path):
     begun = jax.jit(init)(jax.random.key(config.seed)).agent.params
     run = Run(tmp_path, config, env, TrainedPolicy(network, None, env.observation_space()))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), run.initial_policy().params, begun)
-
-
-def test_a_network_for_one_size_refuses_larger_levels_and_others_play_them(tmp_path):
-    import dataclasses
-
-    import jax
-
-    from kinetix_ued.commands.evaluate import playing_size, policy_of
-    from kinetix_ued.training import Run, preset
-    from kinetix_ued.training.build import build_env, build_network
-    from kinetix_ued.training.run import TrainedPolicy
-    from kinetix_ued.world import size_of
-
-    for observation, network_name, any_size in (
-        ("entity", "permutation_invariant", True),
-        ("symbolic_flat", "flat_mlp", False),
-    ):
-        config = preset("tiny-robust-plr", observation=observation, network=network_name)
-        env = build_env(config)
-        network = build_network(config, env)
-        params = jax.eval_shape(network.init, jax.random.key(0), env.observation_space())
-        run = Run(tmp_path, config, env, TrainedPolicy(network, params, env.observation_space()))
-        assert policy_of("run", run, env)[1] == env
-        larger = dataclasses.replace(env, size=size_of("m"))
-        if any_size:
-            assert policy_of("run", run, larger)[1].size == size_of("m")
-        else:
-            with pytest.raises(ValueError, match="plays no other"):
-                policy_of("run", run, larger)
-    suite = type("Suite", (), {"levels": type("Levels", (), {"size": size_of("s")})})
-    assert playing_size(suite, {"run": size_of("m")}) == size_of("m")
-    assert playing_size(suite, {}) == size_of("s")

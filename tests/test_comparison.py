@@ -1,6 +1,7 @@
 """Comparisons: a tiny one end to end, continued where it stopped; and what they refuse."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,11 +9,14 @@ import pytest
 from kinetix_ued.benchmarks import ComparisonSettings, compare, format_comparison
 from kinetix_ued.cli import main
 
+LEVELS = Path(__file__).parent / "data" / "random" / "s"
+
 SMALL = {"steps": 8 * 16 * 2, "progress": False}
 
 
 def settings(path, **changes):
-    base = {"methods": ("dr", "robust-plr"), "seeds": 2, "preset": "tiny", "changes": SMALL, "eval_levels": 6, "attempts": 2}
+    base = {"methods": ("dr", "robust-plr"), "seeds": 2, "preset": "tiny", "changes": SMALL, "attempts": 2}
+    base |= {"suites": ("random-s:6", str(LEVELS))}
     return ComparisonSettings(out=str(path), **(base | changes))
 
 
@@ -20,8 +24,9 @@ def test_a_comparison_is_trained_once_and_summed_up(tmp_path):
     told = []
     measured = compare(settings(tmp_path / "c"), say=told.append)
     assert told == ["dr, seed 0", "robust-plr, seed 0", "dr, seed 1", "robust-plr, seed 1"]
-    ((name, suite),) = measured["suites"].items()
-    assert name == "held-out random s" and len(suite["levels"]) == 6
+    assert list(measured["suites"]) == ["random-s:6", str(LEVELS)]
+    name, suite = next(iter(measured["suites"].items()))
+    assert len(suite["levels"]) == 6
     for method in ("dr", "robust-plr"):
         found = suite["methods"][method]
         rates = np.array(found["solve_rates"])
@@ -42,7 +47,7 @@ def test_a_comparison_is_trained_once_and_summed_up(tmp_path):
 
 def test_the_command_writes_tables_and_a_plot(tmp_path, capsys):
     out = tmp_path / "c"
-    arguments = ["compare", "--methods", "dr", "--seeds", "1", "--preset", "tiny", "--eval-levels", "4", "--attempts", "1"]
+    arguments = ["compare", "--methods", "dr", "--seeds", "1", "--preset", "tiny", "--suite", "random-s:4", "--attempts", "1"]
     changes = [text for name, value in SMALL.items() for text in ("--set", f"{name}={value}")]
     assert main([*arguments, *changes, "--out", str(out)]) == 0
     assert capsys.readouterr().out == (out / "comparison.md").read_text()
@@ -54,6 +59,7 @@ def test_the_command_writes_tables_and_a_plot(tmp_path, capsys):
         (["--set", "speed=3"], "a field of the configuration"),
         (["--set", "steps=many"], "steps is of type int"),
         (["--preset", "slow"], "unknown preset"),
+        (["--suite", "random-m"], "size 's' holds too little for random-m/0000 (m)"),
     ):
         assert main([*arguments, *wrong, "--out", str(tmp_path / "x")]) == 2
         assert words in capsys.readouterr().err

@@ -1,30 +1,29 @@
 """The evaluation protocol, against episodes that are played one by one."""
 
-import json
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from kinetix_ued.agents import make_policy
 from kinetix_ued.benchmarks import (
     HELDOUT_SEED,
     Evaluation,
     NoopPolicy,
     RandomPolicy,
     Suite,
-    as_json,
     evaluate,
-    format_table,
     heldout_random,
     load_suite,
-    write_json,
 )
+from kinetix_ued.benchmarks.fitting import environment_for, policy_and_environment, refuse_misfit
 from kinetix_ued.benchmarks.policies import kind_of
-from kinetix_ued.environment import AutoReplay, make
+from kinetix_ued.environment import AutoReplay, make, make_actions
 from kinetix_ued.generators import sample_levels
 from kinetix_ued.levels import save_level
-from kinetix_ued.world import Level
+from kinetix_ued.world import Level, empty_level, size_of
 
 STEPS = 48
 ENV = make("s", max_steps=STEPS)
@@ -156,59 +155,56 @@ def test_held_out_levels_are_the_same_for_everyone_and_nobody_solves_them_by_wai
     assert waiting.solve_rate.sum() == 0
 
 
-def made_up(solved) -> Evaluation:
-    solved = np.array(solved, bool)
-    return Evaluation(
-        solved=solved,
-        returns=np.where(solved, 1.0, -1.0),
-        lengths=np.where(solved, 10, 30),
-        nonfinite=np.zeros_like(solved),
-        environment_steps=int(np.where(solved, 10, 30).sum()),
-        idle_steps=3,
-        seconds=1.5,
-    )
+def test_a_policy_is_played_in_what_it_fits_and_told_what_would(levels):
+    noop = NoopPolicy(make_actions("discrete"))
+    found = environment_for(noop, None, size_of("m"))
+    assert (found.size, found.actions.name, found.observation.name) == (size_of("m"), "discrete", "entity")
+    for network, observation, sizes in (
+        ("permutation_invariant", "entity", ("s", "m", "l")),
+        ("flat_mlp", "symbolic_flat", ("m",)),
+    ):
+        made = make("m", observation=observation, actions="continuous")
+        agent = make_policy(network, observation, made.actions, head_width=8, head_depth=1)
+        shapes = jax.eval_shape(agent.init, jax.random.key(0), made.observation_space())
+        params = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
+        policy, own = policy_and_environment(SimpleNamespace(network=agent, params=params))
+        assert own is None
+        for size in ("s", "m"):
+            env = environment_for(policy, None, size_of(size))
+            wanted = size if size in sizes else "m"
+            assert (env.size.name, env.observation.name, env.actions.name) == (wanted, observation, "continuous")
+        refuse_misfit(policy, made)
+        with pytest.raises(
+            ValueError, match=f"my run does not fit.*'multi_discrete'.*plays.*{observation}.*'continuous'"
+        ):
+            refuse_misfit(policy, make("m", observation=observation), name="my run")
+    run = SimpleNamespace(policy=SimpleNamespace(network=agent, params=params), env=made)
+    assert environment_for(*policy_and_environment(run), size_of("s")) == made, "a run's own size, where it is larger"
+    large = jax.tree.map(lambda x: x[None], empty_level("l"))
+    with pytest.raises(ValueError, match="does not fit size 'l'.*in size 'm'"):
+        evaluate(run, Suite(large, ("a",), ("b",), "c"), key=jax.random.key(0))
+
+    class Wrong(PushThenStop):
+        def act(self, key, observation, carry):
+            return jnp.zeros((len(carry), 17)), carry
+
+    with pytest.raises(ValueError, match=r"nor in any other.*float32\[17\]"):
+        evaluate(Wrong(), levels, env=ENV, key=jax.random.key(0))
 
 
-@pytest.fixture(scope="module")
-def suite(levels) -> Suite:
-    return Suite(levels[:3], ("car", "arm", "fly"), ("s", "s", "m"), "somewhere")
-
-
-def test_table_has_a_row_a_level_and_means(suite):
-    scores = {"ours": made_up([[1, 1], [1, 0], [0, 0]]), "a policy with a rather long name": made_up([[0, 0]] * 3)}
-    lines = format_table(suite, scores).splitlines()
-    assert lines[0].split("  ")[-1] == "a policy with a rather long name"
-    row = {line.split()[0] + ("" if line.startswith(" ") else "/"): line.split() for line in lines[1:]}
-    assert row["car"] == ["car", "100.0%", "1.000", "10.0", "0.0%", "-1.000", "30.0"]
-    assert row["arm"][1:4] == ["50.0%", "0.000", "20.0"]
-    means = [line.split()[-6] for line in lines if "mean of" in line]
-    assert means == ["75.0%", "0.0%"]
-    assert lines[-1].split()[:4] == ["all", "3", "levels", "50.0%"]
-    assert len({len(line) for line in lines if "%" in line}) == 1, "columns are aligned"
-    short = format_table(suite, scores, rows=False)
-    assert "car" not in short and len(short.splitlines()) == 5
-
-
-def test_json_repeats_the_numbers_and_is_never_overwritten(tmp_path, suite):
-    scores = {"ours": made_up([[1, 1], [1, 0], [0, 0]])}
-    about = {"ours": {"source": "runs/x"}}
-    report = as_json(suite, scores, env=ENV, seed=7, greedy=False, sources=about)
-    path = tmp_path / "report.json"
-    write_json(path, report)
-    read = json.loads(path.read_text())
-    assert read == report and (read["schema_version"], read["seed"], read["attempts"]) == (1, 7, 2)
-    assert read["engine"] == ENV.engine and read["environment"]["max_steps"] == STEPS
-    (ours,) = read["policies"]
-    assert ours["source"] == "runs/x" and ours["mean"]["solve_rate"] == 0.5
-    assert [(f["folder"], f["solve_rate"]) for f in ours["folders"]] == [("s", 0.75), ("m", 0.0)]
-    assert [level["solved_attempts"] for level in ours["levels"]] == [2, 1, 0]
-    with pytest.raises(ValueError, match="--overwrite"):
-        write_json(path, report)
-    write_json(path, {"other": 1}, overwrite=True)
-    assert json.loads(path.read_text()) == {"other": 1}
-    with pytest.raises(ValueError, match="create it first"):
-        write_json(tmp_path / "nowhere" / "report.json", report)
-    assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
+def test_a_suite_is_evaluated_by_itself_or_by_name(levels, tmp_path):
+    save_level(levels[0], tmp_path / "levels" / "a.json", metadata={"family": "flight"})
+    save_level(levels[1], tmp_path / "levels" / "b.json")
+    options = {"env": ENV, "key": jax.random.key(0), "attempts": 2, "batch": 4}
+    by_name = evaluate(NoopPolicy(ENV.actions), str(tmp_path / "levels"), **options)
+    plain = evaluate(NoopPolicy(ENV.actions), levels[:2], **options)
+    np.testing.assert_array_equal(by_name.returns, plain.returns)
+    assert by_name.suite.names == ("a", "b") and by_name.suite.families == ("flight", "") and by_name.env == ENV
+    assert plain.suite is None
+    for (low, high), rate in zip(by_name.intervals, by_name.solve_rate):
+        assert low <= rate <= high and high - low > 0.5, "two attempts tell little"
+    with pytest.raises(ValueError, match="holdoutt.*holdout-s"):
+        evaluate(NoopPolicy(ENV.actions), "holdoutt", key=jax.random.key(0))
 
 
 def test_suites_of_files_are_named_by_folder_and_padded(tmp_path, levels):

@@ -16,9 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seeds", type=positive, default=3, help="runs of each method (%(default)s)")
     add("--preset", default="quick", help="configuration that all runs start from (%(default)s)")
     add("--set", action="append", default=[], metavar="FIELD=VALUE", dest="changes", help="change a field for all runs")
-    add("--eval-levels", type=positive, default=256, help="held-out random levels (%(default)s)")
+    add("--suite", nargs="+", default=[], metavar="NAME", help="suites by name, level files and folders to evaluate on, each "
+        "apart (held-out random levels, and the handmade ones, of the runs' size)")
     add("--attempts", type=positive, default=10, help="attempts at each level (%(default)s)")
-    add("--levels", nargs="+", default=[], metavar="PATH", help="level files and folders to evaluate on too")
     add("--out", required=True, metavar="DIR", help="folder of the comparison; what is done there is not done again")
 
 
@@ -32,9 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
         seeds=arguments.seeds,
         preset=arguments.preset,
         changes=changes_of(arguments.changes),
-        eval_levels=arguments.eval_levels,
+        suites=tuple(arguments.suite),
         attempts=arguments.attempts,
-        levels=tuple(arguments.levels),
     )
     out = Path(arguments.out)
     if out.is_file():

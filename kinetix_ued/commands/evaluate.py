@@ -4,142 +4,135 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from pathlib import Path
+import sys
 from typing import Any
 
 from .common import play, positive, seed
 
-NOOP, RANDOM = "noop", "random"
-SHARED = ("physics", "frame_skip", "dense_reward_scale", "max_steps")
-"""Settings of an environment in which all policies of one table must agree."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("policies", nargs="+", metavar="RUN", help="folder of a run, or noop, or random; several stand side by side")
-    add("--levels", nargs="+", metavar="PATH", help="level files, and folders of them (256 held-out random levels)")
+    add(
+        "policies",
+        nargs="+",
+        metavar="RUN",
+        help="folder of a run, or of runs of several seeds; name=RUN,RUN for several runs of one method; noop; random",
+    )
+    add(
+        "--suite",
+        "--levels",
+        nargs="+",
+        action="extend",
+        metavar="SUITE",
+        help="holdout, holdout-s, kinetix, kinetix-l, random-m:512 and the like, or level files and folders of them; "
+        "each suite has its own tables (held-out random levels of the runs' size)",
+    )
+    add("--skip-bad", action="store_true", help="leave out files that are no levels, and list them")
     add("--attempts", type=positive, default=20, help="episodes a level (%(default)s)")
     add("--greedy", action="store_true", help="take the most likely action instead of a sampled one")
     add("--seed", type=seed, default=0, help="seed of the evaluation (%(default)s)")
-    add("--checkpoint", default="latest", metavar="WHICH", help="of runs: latest, best, or an update's number (%(default)s)")
+    add(
+        "--checkpoint",
+        default="latest",
+        metavar="WHICH",
+        help="of runs: latest, best, or an update's number (%(default)s)",
+    )
     add("--batch", type=positive, help="environments side by side (256)")
     add("--engine", choices=("auto", "warp", "jax"), help="physics engine (auto)")
-    add("--json", metavar="FILE", help="write the results here, too")
-    add("--overwrite", action="store_true", help="replace FILE")
+    add("--no-worst", action="store_true", help="random levels are not played again for the worst of them")
+    for kind in ("json", "markdown", "html"):
+        title = kind.title() if kind == "markdown" else kind.upper()
+        add(f"--{kind}", metavar="FILE", help=f"write the results here, too, as {title}")
+    add("--overwrite", action="store_true", help="replace these files")
 
 
 def run(arguments: argparse.Namespace) -> int:
     import jax
 
-    from kinetix_ued.benchmarks import as_json, format_table, load_suite, random_suite, refuse_overwriting, write_json
+    from kinetix_ued.benchmarks.methods import load_methods, play_methods, playing_size, shared_environment
+    from kinetix_ued.benchmarks.report import aligned, format_table, results, suite_tables
 
-    names = list(dict.fromkeys(arguments.policies))
-    if arguments.json:
-        refuse_overwriting(arguments.json, arguments.overwrite)
-    runs = load_runs(names, arguments.checkpoint)
-    base = shared_environment(runs, arguments.engine)
-    suite = load_suite(arguments.levels) if arguments.levels else random_suite(base.size)
-    size = playing_size(suite, {name: run.env.size for name, run in runs.items()})
-    suite, base = suite.resized(size), dataclasses.replace(base, size=size)
-    policies = {name: policy_of(name, runs.get(name), base) for name in names}
-    options = {"key": jax.random.key(arguments.seed), "attempts": arguments.attempts}
-    options |= {"greedy": arguments.greedy, "batch": arguments.batch}
-    titles = short_names(names)
-    scores = {
-        titles[name]: play(titles[name], policy, suite, env, **options) for name, (policy, env) in policies.items()
+    refuse_files(arguments)
+    methods = load_methods(arguments.policies, checkpoint_of(arguments.checkpoint))
+    base = shared_environment(methods, arguments.engine)
+    suites = suites_of(arguments.suite or [f"random-{base.size.name}"], arguments.skip_bad)
+    environments = {
+        name: dataclasses.replace(base, size=playing_size(suite, methods)) for name, suite in suites.items()
     }
-    print(format_table(suite, scores))
-    if arguments.json:
-        about = {titles[name]: {"source": name} | about_run(runs.get(name)) for name in names}
-        report = as_json(suite, scores, env=base, seed=arguments.seed, greedy=arguments.greedy, sources=about)
-        write_json(arguments.json, report, overwrite=arguments.overwrite)
+    for env in environments.values():  # whatever does not fit is refused before anything is played
+        for method in methods:
+            method.policies(env)
+    options = {"attempts": arguments.attempts, "greedy": arguments.greedy, "batch": arguments.batch, "play": play}
+    played = []
+    for name, suite in suites.items():
+        drawn = is_random(name)
+        options["key"] = jax.random.key(arguments.seed)
+        options["worst"] = drawn and not arguments.no_worst
+        played.append(play_methods(methods, suite, environments[name], name=name, **options))
+        print("\n" * (len(played) > 1) + f"{name}: {len(suite.names)} levels")
+        for error in suite.skipped:
+            print(f"left out: {error}", file=sys.stderr)
+        print(format_table(played[-1].suite, played[-1].evaluations, rows=not drawn))
+    about = {method.name: method.about() for method in methods}
+    document = results(played, env=base, seed=arguments.seed, greedy=arguments.greedy, sources=about)
+    for suite in document["suites"]:
+        tables = [aligned(table) for table in suite_tables(suite, levels=False)]
+        print("\n" + "\n\n".join([suite["suite"], *tables]))
+    write_files(arguments, document, played)
     return 0
 
 
-def load_runs(names: list[str], checkpoint: str = "latest") -> dict[str, Any]:
-    """The runs among the policies, by what they were called, each with the policy of one of its checkpoints."""
-    from kinetix_ued.training import Run
-
-    which = int(checkpoint) if checkpoint.isdigit() else checkpoint
-
-    folders = [name for name in names if name not in (NOOP, RANDOM)]
-    for folder in folders:
-        if not Path(folder).is_dir():
-            raise ValueError(f"{folder} is no folder of a run: name one, or {NOOP}, or {RANDOM}")
-    return {folder: Run.load(folder, which) for folder in folders}
+def checkpoint_of(text: str) -> str | int:
+    """Which checkpoint an argument means."""
+    return int(text) if text.isdigit() else text
 
 
-def shared_environment(runs: dict[str, Any], engine: str | None) -> Any:
-    """The environment whose rules hold for all: the runs', or the default one.
+def suites_of(names: list[str], skip_bad: bool) -> dict[str, Any]:
+    """The suites by what they are called; all paths together are one.
 
     Raises:
-        ValueError: where runs were trained under different rules.
+        ValueError: for an unknown name, or levels that are not there or cannot be used.
     """
-    from kinetix_ued.environment import make
-    from kinetix_ued.world import get_engine
+    from kinetix_ued.benchmarks.suite import SUITES, named_suite
 
-    if not runs:
-        return make("s", engine=engine or "auto")
-    (first, base), *others = ((name, run.env) for name, run in runs.items())
-    for name, env in others:
-        for setting in SHARED:
-            here, there = getattr(base, setting), getattr(env, setting)
-            if here != there:
-                raise ValueError(
-                    f"{first} was trained with {setting}={here} and {name} with {setting}={there}: "
-                    "evaluate them one at a time"
-                )
-    return dataclasses.replace(base, engine=get_engine(engine, base.physics).name) if engine else base
+    paths = [name for name in names if name not in SUITES and not is_random(name)]
+    called = {name: ", ".join(paths) if name in paths else name for name in names}
+    return {
+        title: named_suite(paths if name in paths else name, skip_bad=skip_bad)
+        for title, name in {title: name for name, title in called.items()}.items()
+    }
 
 
-def playing_size(suite: Any, sizes: dict[str, Any]) -> Any:
-    """The smallest size that holds the levels and all runs': a run's own, if the levels fit into it."""
-    from kinetix_ued.world import SIZES, Size
+def is_random(name: str) -> bool:
+    """Whether a suite of this name is of random levels, of which only the distribution has a meaning."""
+    import re
 
-    wanted = [suite.levels.size, *sizes.values()]
-    for size in wanted:
-        if all(size.holds(other) for other in wanted):
-            return size
-    counts = [field.name for field in dataclasses.fields(Size)]
-    needed = Size(**{count: max(getattr(size, count) for size in wanted) for count in counts})
-    return next((size for size in SIZES.values() if size.holds(needed)), needed)
+    from kinetix_ued.benchmarks.suite import RANDOM
+
+    return re.fullmatch(RANDOM, name) is not None
 
 
-def policy_of(name: str, run: Any, base: Any) -> tuple[Any, Any]:
-    """A policy, and the environment with its own observation and kind of action.
+def refuse_files(arguments: argparse.Namespace) -> None:
+    """Raise ValueError for a file that cannot be written, before the work is done."""
+    from kinetix_ued.benchmarks.report import refuse_overwriting
 
-    Raises:
-        ValueError: for a run whose network cannot play the size.
-    """
-    import jax
-
-    from kinetix_ued.benchmarks import NoopPolicy, RandomPolicy
-
-    if run is None:
-        return (NoopPolicy if name == NOOP else RandomPolicy)(base.actions), base
-    env = dataclasses.replace(base, observation=run.env.observation, actions=run.env.actions)
-    shapes = lambda tree: jax.tree.map(lambda x: x.shape, tree)
-    try:
-        wanted = shapes(jax.eval_shape(run.policy.network.init, jax.random.key(0), env.observation_space()))
-    except (TypeError, ValueError):  # a network that was built for one size, and says so in its own way
-        wanted = None
-    if wanted != shapes(run.policy.params):
-        raise ValueError(
-            f"these levels are played in size {env.size.name!r}, but {name} was trained on size {run.env.size.name!r} "
-            f"with observation {env.observation.name!r}, whose network plays no other: name smaller levels only, "
-            "or a run with --observation entity"
-        )
-    return run.policy, env
+    files = [file for file in (arguments.json, arguments.markdown, arguments.html) if file]
+    for file in files:
+        refuse_overwriting(file, arguments.overwrite)
+    if len(set(files)) < len(files):
+        raise ValueError("two of --json, --markdown and --html name the same file: choose another name")
 
 
-def short_names(names: list[str]) -> dict[str, str]:
-    """What each policy is called in the table: a folder's own name, or its path where two share one."""
-    short = {name: Path(name).resolve().name for name in names}
-    return {name: s if list(short.values()).count(s) == 1 else name for name, s in short.items()}
+def write_files(arguments: argparse.Namespace, document: dict[str, Any], played: list[Any]) -> None:
+    """Write the results in the forms that were asked for."""
+    from kinetix_ued.benchmarks.report import format_html, format_markdown, thumbnails, write_json, write_text
 
-
-def about_run(run: Any) -> dict[str, Any]:
-    """What tells a run from others."""
-    if run is None:
-        return {}
-    return {"updates": run.updates, "steps": run.counts, "config": run.config.to_dict()}
+    if arguments.json:
+        write_json(arguments.json, document, overwrite=arguments.overwrite)
+    if arguments.markdown:
+        write_text(arguments.markdown, format_markdown(document), overwrite=arguments.overwrite)
+    if arguments.html:
+        images = [thumbnails(part.suite.levels) for part in played]
+        write_text(arguments.html, format_html(document, images), overwrite=arguments.overwrite)
+    for file in filter(None, (arguments.json, arguments.markdown, arguments.html)):
+        print(f"written to {file}", file=sys.stderr)

@@ -61,7 +61,18 @@ def hash_text(level: Level) -> str:
     """
     if np.ndim(level.gravity) != 1:
         raise ValueError("hash_text takes one level: index the batch, or use content_hash")
-    return "".join(f"{int(half):08x}" for half in _hash(level, np))
+    return _text(_hash(level, np).tolist())
+
+
+def hash_texts(levels: Level) -> tuple[str, ...]:
+    """``hash_text`` of each of n levels (n).
+
+    Raises:
+        ValueError: a single level.
+    """
+    if np.ndim(levels.gravity) != 2:
+        raise ValueError("hash_texts takes a batch of levels: use hash_text for a single one")
+    return tuple(map(_text, _hash(levels, np).tolist()))
 
 
 @jax.jit
@@ -78,6 +89,10 @@ def duplicates(levels: Level) -> jax.Array:
     low, high = low[order], high[order]
     again = jnp.concatenate([jnp.zeros(1, bool), (low[1:] == low[:-1]) & (high[1:] == high[:-1])])
     return jnp.zeros_like(again).at[order].set(again)
+
+
+def _text(halves: list[int]) -> str:
+    return "".join(f"{half:08x}" for half in halves)
 
 
 def _mix(x: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class LevelError(ValueError):
     """A level or level file that cannot be used: where, what is wrong, and what to do about it.
@@ -19,3 +21,9 @@ class LevelError(ValueError):
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.file, self.field, self.problem, self.remedy) if part)
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,28 +46,68 @@ def load_levels(
         LevelError: as ``load_level``; also where there is no file at all.
         ValueError: ``size`` is unknown.
     """
+    files = level_files(paths_or_folders)
+    return level_names(files), stack_levels([_load(file, None) for file in files], size, [str(file) for file in files])
+
+
+def level_files(paths_or_folders: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Path]:
+    """These files and all ``*.json`` files under these folders, sorted by path. Files are not looked at.
+
+    Raises:
+        LevelError: for a folder without any, or no path at all.
+    """
     if isinstance(paths_or_folders, (str, os.PathLike)):
         paths_or_folders = [paths_or_folders]
-    given = [Path(path) for path in paths_or_folders]
-    files = sorted({file for path in given for file in _files_of(path)})
+    files = {file.resolve(): file for path in paths_or_folders for file in _files_of(Path(path))}
     if not files:
         raise LevelError("load_levels", None, "no level file", "name files, or folders that hold *.json")
-    levels = [_load(file, None) for file in files]
+    return sorted(files.values())
+
+
+def level_names(files: Sequence[Path]) -> list[str]:
+    """Each path without the folders that all have in common and without ``.json``, at least ``folder/file``."""
+    resolved = [file.resolve() for file in files]
+    common = Path(os.path.commonpath([file.parent for file in resolved]))
+    if any(file.parent == common for file in resolved):
+        common = common.parent
+    return [file.relative_to(common).as_posix().removesuffix(".json") for file in resolved]
+
+
+def stack_levels(
+    levels: Sequence[Level], size: str | Size | None = None, sources: Sequence[str] | None = None
+) -> Level:
+    """One batch of levels, padded to the smallest standard size that holds all of them, or to ``size``.
+
+    Args:
+        levels: single ones, or all of them batches.
+        size: of the batch.
+        sources: what errors call them.
+
+    Raises:
+        LevelError: for a level larger than ``size``.
+        ValueError: ``size`` is unknown.
+    """
     kinds = ("polygons", "circles", "joints", "thrusters")
     largest = smallest_size(*(max(getattr(level.size, kind) for level in levels) for kind in kinds))
     wanted = largest if size is None else size_of(size)
-    padded = [resize_level(level, wanted, str(file)) for level, file in zip(levels, files)]
-    return _names(files), jax.device_put(jax.tree.map(lambda *leaves: np.stack(leaves), *padded))
+    padded = [resize_level(level, wanted, source) for level, source in zip(levels, sources or ["level"] * len(levels))]
+    join = np.stack if np.ndim(levels[0].gravity) == 1 else np.concatenate
+    return jax.device_put(jax.tree.map(lambda *leaves: join(leaves), *padded))
+
+
+def read_level(path: str | os.PathLike) -> tuple[Level, dict[str, Any]]:
+    """``load_level`` with NumPy arrays, and ``load_metadata``, from one reading of the file."""
+    document, source = _document(path)
+    return _level(document, source), _metadata(document, source)
 
 
 def load_metadata(path_or_mapping: str | os.PathLike | Mapping[str, Any]) -> dict[str, Any]:
-    """The title, description and tags that a level file has; none of them in Kinetix' format.
+    """What a level file says of its level: title, task, family and so on, see ``METADATA``; nothing in Kinetix' format.
 
     Raises:
         LevelError: the file cannot be read.
     """
-    document, source = _document(path_or_mapping)
-    return read_metadata(Node(document, source)) if "format" in document else {}
+    return _metadata(*_document(path_or_mapping))
 
 
 def save_level(
@@ -79,7 +119,7 @@ def save_level(
 ) -> None:
     """Writes a level in this project's format, or with ``format="kinetix"`` in Kinetix'; folders are made as needed.
 
-    The file appears whole or not at all. ``metadata``: title, description and tags, in the native format only.
+    The file appears whole or not at all. ``metadata``: what ``load_metadata`` returns, in the native format only.
 
     Raises:
         LevelError: the level breaks ``check_level``'s rules.
@@ -103,14 +143,21 @@ def save_level(
 def _load(path_or_mapping: str | os.PathLike | Mapping[str, Any], size: Size | None) -> Level:
     """``load_level`` with NumPy arrays."""
     document, source = _document(path_or_mapping)
-    if "format" in document:
-        level = read_native(document, source)
-    elif "env_state" in document:
-        level = read_kinetix(document, source)
-    else:
-        remedy = 'a level has "format" (this project\'s) or "env_state" (Kinetix\')'
-        raise LevelError(source, None, "not a level of a known format", remedy)
+    level = _level(document, source)
     return level if size is None else resize_level(level, size, source)
+
+
+def _level(document: Mapping[str, Any], source: str) -> Level:
+    if "format" in document:
+        return read_native(document, source)
+    if "env_state" in document:
+        return read_kinetix(document, source)
+    remedy = 'a level has "format" (this project\'s) or "env_state" (Kinetix\')'
+    raise LevelError(source, None, "not a level of a known format", remedy)
+
+
+def _metadata(document: Mapping[str, Any], source: str) -> dict[str, Any]:
+    return read_metadata(Node(document, source)) if "format" in document else {}
 
 
 def _document(path_or_mapping: str | os.PathLike | Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
@@ -129,14 +176,6 @@ def _files_of(path: Path) -> list[Path]:
     if not found:
         raise LevelError(str(path), None, "no *.json file in this folder", "check the path")
     return found
-
-
-def _names(files: list[Path]) -> list[str]:
-    resolved = [file.resolve() for file in files]
-    common = Path(os.path.commonpath([file.parent for file in resolved]))
-    if any(file.parent == common for file in resolved):
-        common = common.parent
-    return [file.relative_to(common).as_posix().removesuffix(".json") for file in resolved]
 
 
 def _write(path: Path, text: str, overwrite: bool) -> None:

@@ -16,6 +16,7 @@ A level with a green box, a blue ball and a motor between them::
      ]
     }
 
+What METADATA names may stand beside ``title``: the task in a sentence, its family and difficulty, tags.
 Joints and thrusters name a body by its place in ``shapes`` or by its name in the room. Entries fill the slots of their
 kind in order; ``slot`` jumps ahead. Masses follow from shape and density unless given. Three sections are rare:
 ``room`` has what differs in floor, walls and ceiling; ``contacts`` the impulses of a level saved in mid-episode;
@@ -54,8 +55,20 @@ from .validate import check_level
 
 FORMAT = "kinetix-ued level"
 VERSION = 1
-METADATA = ("title", "description", "tags")
-"""What a file may say about a level beside the level itself: texts, and a list of texts."""
+FAMILIES = (
+    "flight", "vehicles", "balance", "arms", "locomotion", "mazes", "platforms", "landing", "projectiles",
+    "contraptions", "machines",
+)  # fmt: skip
+"""Kinds of tasks, in which results are averaged."""
+
+DIFFICULTIES = ("easy", "medium", "hard")
+"""Easy: a search over action sequences solves it at once. Hard: long or precise sequences only."""
+
+BASELINES = ("noop", "random")
+"""Policies that need no training: doing nothing, and 100 attempts at random actions."""
+
+METADATA = ("title", "description", "family", "difficulty", "why", "tags", "solved_by")
+"""What a file may say about a level beside the level itself: ``read_metadata`` tells what each is."""
 
 NATIVE_NAMES = {
     "a_index": "a", "b_index": "b", "a_relative_pos": "anchor_a", "b_relative_pos": "anchor_b", "object_index": "body",
@@ -111,7 +124,7 @@ def read_native(mapping: Mapping[str, Any], source: str) -> Level:
 
 
 def level_to_native(level: Level, metadata: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """A level as a document of this project's format; ``metadata``: its title, description and tags, if any.
+    """A level as a document of this project's format; ``metadata``: see ``read_metadata``.
 
     Raises:
         LevelError: the level breaks ``check_level``'s rules.
@@ -157,10 +170,26 @@ def level_to_native(level: Level, metadata: Mapping[str, Any] | None = None) -> 
 
 
 def read_metadata(document: Node) -> dict[str, Any]:
-    """The title, description and tags that a document has, checked."""
-    found: dict[str, Any] = {key: document[key].text() for key in ("title", "description") if key in document}
-    if "tags" in document:
-        found["tags"] = [tag.text() for tag in document["tags"].elements()]
+    """What a document says of its level beside the level itself, checked; nothing of it is required.
+
+    ``title``; ``description``: the task in one sentence; ``family``: one of FAMILIES; ``difficulty``: one of
+    DIFFICULTIES; ``why``: why it is not trivial; ``tags``: any texts; ``solved_by``: those of BASELINES that solve it.
+
+    Raises:
+        LevelError: names the file and the field.
+    """
+    choices: dict[str, tuple[str, ...] | None] = {
+        "family": FAMILIES,
+        "difficulty": DIFFICULTIES,
+        "solved_by": BASELINES,
+    }
+    found: dict[str, Any] = {}
+    for key in (key for key in METADATA if key in document):
+        known = choices.get(key)
+        if key in ("tags", "solved_by"):
+            found[key] = [element.text(known) for element in document[key].elements()]
+        else:
+            found[key] = document[key].text(known)
     return found
 
 

@@ -23,7 +23,17 @@ from kinetix_ued.agents.advantage import generalised_advantages
 from kinetix_ued.agents.normalisation import NORMALISABLE, NormalisedPolicy
 from kinetix_ued.curricula import Curriculum, Sampler, curriculum_options, make_curriculum
 from kinetix_ued.environment import KinetixEnv, make
-from kinetix_ued.generators import DRAW_RATIO, Generator, filtered, make_filter, sampler
+from kinetix_ued.generators import (
+    DRAW_RATIO,
+    GENERATORS,
+    Generator,
+    excluding,
+    filtered,
+    hash_array,
+    make_filter,
+    refuse_held_out,
+    sampler,
+)
 from kinetix_ued.user_code import load_function, names_a_file
 from kinetix_ued.world import get_engine
 
@@ -80,17 +90,35 @@ def build_network(config: TrainConfig, env: KinetixEnv) -> Policy:
 def build_sampler(config: TrainConfig, generator: Generator | None = None) -> tuple[Sampler, int]:
     """What makes new levels, ``sample(key, n)``, and how many environment steps it simulates for each of them.
 
+    Levels of the holdout suites are drawn again, unless ``config`` allows them.
+
     Args:
         config: names generator, size and filters.
         generator: used instead of the one that ``config`` names.
+
+    Raises:
+        ValueError: for a generator of the user's that makes levels of the holdout suites.
     """
-    sample = sampler(config.generator if generator is None else generator, config.size)
+    generator = config.generator if generator is None else generator
+    sample = sampler(generator, config.size)
+    if not config.allow_holdout:
+        if generator not in GENERATORS:
+            _refuse_holdout(sample)
+        sample = excluding(sample, hash_array())
     if not config.filter_names:
         return sample, 0
     engine = get_engine(config.engine, config.physics)
     chosen = {name: make_filter(name, engine, config.frame_skip) for name in config.filter_names}
     steps = sum(steps for _, steps in chosen.values())
     return filtered(sample, {name: marks for name, (marks, _) in chosen.items()}), DRAW_RATIO * steps
+
+
+_PROBED = 64  # levels of a user's generator that are looked at before training
+
+
+def _refuse_holdout(sample: Sampler) -> None:
+    levels = jax.jit(sample, static_argnums=1)(jax.random.key(0), _PROBED)
+    refuse_held_out(levels, [f"level {n}" for n in range(_PROBED)], "the generator")
 
 
 def build_curriculum(config: TrainConfig, sample: Sampler) -> Curriculum:

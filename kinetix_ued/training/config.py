@@ -95,6 +95,8 @@ class TrainConfig:
     """Share of the buffer that must be full before levels are replayed."""
     generator: str = "random"
     """Where new levels come from: a generator's name, or path/to/file.py:function for one of your own."""
+    allow_holdout: bool = False
+    """Train on levels of the holdout suites too, if the generator makes them; evaluations then say so."""
     filters: str = "noop_solves"
     """Levels to leave out, as filters by name with commas between them; empty: none."""
 

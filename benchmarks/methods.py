@@ -1,0 +1,208 @@
+"""Who is evaluated: runs, several runs of one method, and the two policies that need no run."""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from kinetix_ued.environment import KinetixEnv, make
+from kinetix_ued.training import Run, seed_folders
+from kinetix_ued.world import SIZES, Size, get_engine
+
+from .evaluate import Evaluation, evaluate
+from .fitting import refuse_misfit
+from .policies import NoopPolicy, Policy, RandomPolicy
+from .report import Played
+from .suite import Suite
+
+NOOP, RANDOM = "noop", "random"
+"""Policies that need no run, by name."""
+
+SHARED = ("physics", "frame_skip", "dense_reward_scale", "max_steps")
+"""Settings of an environment in which all runs of one table must agree."""
+
+SECOND = 0x5EC0
+"""Folded into the key of the second evaluation, on which the worst levels of the first are reported."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A policy, or several that one method has trained.
+
+    Attributes:
+        name: what tables call it
+        sources: the folder of each run, or ``noop`` or ``random``
+        runs: as loaded; none for ``noop`` and ``random``
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    runs: tuple[Run, ...] = ()
+
+    def about(self) -> list[dict[str, Any]]:
+        """What tells each run from others, for a report."""
+        if not self.runs:
+            return [{"source": source} for source in self.sources]
+        return [
+            {"source": source, "updates": run.updates, "steps": run.counts, "config": run.config.to_dict()}
+            for source, run in zip(self.sources, self.runs)
+        ]
+
+    def policies(self, base: KinetixEnv) -> list[tuple[Policy, KinetixEnv]]:
+        """Each run's policy, and ``base`` with the run's own observation and kind of action.
+
+        Raises:
+            ValueError: for a run that cannot play the size of ``base``; names it and what it plays.
+        """
+        if not self.runs:
+            return [((NoopPolicy if self.sources[0] == NOOP else RandomPolicy)(base.actions), base)]
+        found: list[tuple[Policy, KinetixEnv]] = []
+        for source, run in zip(self.sources, self.runs):
+            env = dataclasses.replace(base, observation=run.env.observation, actions=run.env.actions)
+            refuse_misfit(run.policy, env, name=source)
+            found.append((run.policy, env))
+        return found
+
+
+def load_methods(entries: Sequence[str], checkpoint: str | int = "latest") -> list[Method]:
+    """The methods of a command line.
+
+    Args:
+        entries: ``noop``; ``random``; the folder of a run; a folder that holds the runs of several seeds; or
+            ``name=FOLDER,FOLDER`` for several runs of one method, where a folder may be a pattern, ``runs/dr-*``.
+        checkpoint: of each run: ``latest``, ``best``, or the number of an update.
+
+    Raises:
+        ValueError: for a folder without runs, a run or a name that comes twice.
+    """
+    parsed = [_parse(entry) for entry in dict.fromkeys(entries)]
+    own = [Path(given).resolve().name for name, _, given in parsed if name is None]
+    methods = []
+    for name, sources, given in parsed:
+        if name is None:  # a folder's own name, or its path where two share one
+            name = Path(given).resolve().name
+            name = name if own.count(name) == 1 else given
+        if twice := next((source for source in sources if sources.count(source) > 1), None):
+            raise ValueError(f"{twice} comes twice among the runs of {name}: name every run once")
+        runs = () if sources[0] in (NOOP, RANDOM) else tuple(Run.load(source, checkpoint) for source in sources)
+        methods.append(Method(name, tuple(sources), runs))
+    names = [method.name for method in methods]
+    if repeated := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"two policies are called {repeated}: give one another name, as name=FOLDER")
+    return methods
+
+
+def _parse(entry: str) -> tuple[str | None, list[str], str]:
+    """The given name if there is one, the sources of all runs, and the entry without the name."""
+    name, equals, listed = entry.partition("=")
+    if not equals or os.path.exists(entry):
+        return None, _sources(entry), entry
+    if not name or not listed:
+        raise ValueError(f"{entry}: write name=FOLDER, or name=FOLDER,FOLDER for several runs of one method")
+    sources = [source for part in listed.split(",") for source in _sources(part)]
+    if len(sources) > 1 and {NOOP, RANDOM} & set(sources):
+        raise ValueError(f"{entry}: {NOOP} and {RANDOM} are no runs that could be taken together with others")
+    return name, sources, listed
+
+
+def _sources(part: str) -> list[str]:
+    """The runs that a folder or a pattern of folders stands for."""
+    if part in (NOOP, RANDOM):
+        return [part]
+    folders = [part] if os.path.exists(part) else sorted(glob.glob(part))
+    if not folders or not all(map(os.path.isdir, folders)):
+        raise ValueError(f"{part} is no folder of a run: name one, or {NOOP}, or {RANDOM}")
+    return [str(run) for folder in folders for run in seed_folders(folder) or [Path(folder)]]
+
+
+def shared_environment(methods: Sequence[Method], engine: str | None = None) -> KinetixEnv:
+    """The environment whose rules hold for all: the runs', or the default one.
+
+    Raises:
+        ValueError: where runs were trained under different rules.
+    """
+    runs = [(source, run.env) for method in methods for source, run in zip(method.sources, method.runs)]
+    if not runs:
+        return make("s", engine=engine or "auto")
+    (first, base), *others = runs
+    for name, env in others:
+        for setting in SHARED:
+            here, there = getattr(base, setting), getattr(env, setting)
+            if here != there:
+                raise ValueError(
+                    f"{first} was trained with {setting}={here} and {name} with {setting}={there}: "
+                    "evaluate them one at a time"
+                )
+    return dataclasses.replace(base, engine=get_engine(engine, base.physics).name) if engine else base
+
+
+def playing_size(suite: Suite, methods: Sequence[Method]) -> Size:
+    """The smallest size that holds the levels and all runs': a run's own, if the levels fit into it."""
+    wanted = [suite.levels.size, *(run.env.size for method in methods for run in method.runs)]
+    for size in wanted:
+        if all(size.holds(other) for other in wanted):
+            return size
+    counts = [field.name for field in dataclasses.fields(Size)]
+    needed = Size(**{count: max(getattr(size, count) for size in wanted) for count in counts})
+    return next((size for size in SIZES.values() if size.holds(needed)), needed)
+
+
+Play = Callable[..., Evaluation]
+"""``play(title, policy, suite, env, key=..., attempts=..., greedy=..., batch=...)``: ``evaluate``, told who plays."""
+
+
+def _play(title: str, policy: Policy, suite: Suite, env: KinetixEnv, **options: Any) -> Evaluation:
+    return evaluate(policy, suite, env=env, **options)
+
+
+def play_methods(
+    methods: Sequence[Method],
+    suite: Suite,
+    base: KinetixEnv,
+    *,
+    key: jax.Array,
+    name: str = "",
+    worst: bool = False,
+    play: Play = _play,
+    **options: Any,
+) -> Played:
+    """Evaluate every run of every method on a suite.
+
+    Runs of a method draw from different keys, and the same run from the same one whatever stands beside it.
+
+    Args:
+        methods: see ``load_methods``.
+        suite: to be played in the size of ``base``.
+        base: the rules; each run keeps its own observation and kind of action.
+        key: of all randomness.
+        name: of the suite.
+        worst: play it a second time, for the solve rate on the worst levels.
+        play: in place of ``evaluate``.
+        options: attempts, greedy and batch, as for ``evaluate``.
+
+    Raises:
+        ValueError: for a policy that does not fit, before anything is played.
+    """
+    suite = suite.resized(base.size)
+    entrants = [(method, method.policies(base)) for method in methods]
+
+    def all_runs(word: str, key: jax.Array) -> dict[str, list[Evaluation]]:
+        found = {}
+        for method, policies in entrants:
+            titles = [method.name + word, *(f"{method.name} ({i})" + word for i in range(2, len(policies) + 1))]
+            keys = [jax.random.fold_in(key, i) for i in range(len(policies))]
+            found[method.name] = [
+                play(title, policy, suite, env, key=key, **options)
+                for title, (policy, env), key in zip(titles, policies, keys)
+            ]
+        return found
+
+    first = all_runs("", key)
+    again = all_runs(", again", jax.random.fold_in(key, SECOND)) if worst else {}
+    return Played(suite, first, again, name)

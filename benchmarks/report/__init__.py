@@ -1,0 +1,30 @@
+"""What an evaluation looks like: tables for the terminal, JSON for everything else, Markdown and a page for readers."""
+
+from .files import refuse_overwriting, write_json, write_text
+from .markdown import format_markdown
+from .page import format_html, thumbnails
+from .provenance import commit, machine, versions
+from .results import SCHEMA, SCHEMA_VERSION, Played, as_json, pooled, results
+from .tables import aligned, suite_tables
+from .terminal import format_table
+
+__all__ = [
+    "Played",
+    "SCHEMA",
+    "SCHEMA_VERSION",
+    "aligned",
+    "as_json",
+    "commit",
+    "format_html",
+    "format_markdown",
+    "format_table",
+    "machine",
+    "pooled",
+    "refuse_overwriting",
+    "results",
+    "suite_tables",
+    "thumbnails",
+    "versions",
+    "write_json",
+    "write_text",
+]

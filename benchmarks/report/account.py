@@ -1,0 +1,66 @@
+"""Where a results document's numbers are from, in words: code, machine, seeds, budgets, steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def code_of(document: Mapping[str, Any]) -> str:
+    """The commit, shortened, or the version where there is none."""
+    commit = document["commit"]
+    if not commit:
+        return f"version {document['versions']['kinetix-ued']}"
+    digits, plus, changes = commit.partition("+")
+    return digits[:10] + plus + changes
+
+
+def machine_of(document: Mapping[str, Any]) -> str:
+    """The device and the number of processor cores."""
+    device = document["machine"]
+    what = device["device"] if device["device"].lower() != "cpu" else device["platform"].split("-")[0]
+    return f"{what} ({device['backend']}), {device['cpu_cores']} CPU cores"
+
+
+def seeds_of(policy: Mapping[str, Any]) -> str:
+    """The seeds of a policy's runs."""
+    seeds = [str(run["config"]["seed"]) for run in policy["runs"] if "config" in run]
+    return ", ".join(seeds) or "none"
+
+
+def budget_of(policy: Mapping[str, Any]) -> str:
+    """Environment steps that each run was given to learn from."""
+    budgets = sorted({run["config"]["steps"] for run in policy["runs"] if "config" in run})
+    return " or ".join(f"{budget:,}" for budget in budgets) or "none"
+
+
+def steps_of(policy: Mapping[str, Any]) -> str:
+    """Environment steps by purpose, a run's mean; evaluation is no part of them."""
+    counts = [run["steps"] for run in policy["runs"] if "steps" in run]
+    purposes = dict.fromkeys(purpose for count in counts for purpose in count if purpose != "evaluation")
+    means = {purpose: sum(count.get(purpose, 0) for count in counts) / len(counts) for purpose in purposes}
+    return ", ".join(f"{mean:,.0f} {purpose}" for purpose, mean in means.items() if mean) or "none"
+
+
+def holdout_of(policy: Mapping[str, Any]) -> str:
+    """What the report says where training was allowed to use levels of the holdout suite; empty where it was not."""
+    return "training was allowed to use holdout levels" if policy["allow_holdout"] else ""
+
+
+def suite_of(suite: Mapping[str, Any]) -> str:
+    """What a suite is, in a sentence."""
+    count = len(suite["levels"])
+    levels = f"{count} {'level' if count == 1 else 'levels'}"
+    return f"{levels} ({suite['source']}), content {suite['hash']}, played in size {suite['size']}."
+
+
+def protocol_of(document: Mapping[str, Any]) -> str:
+    """How everything was played, in a sentence."""
+    environment, statistics = document["environment"], document["statistics"]
+    actions = "most likely actions" if document["greedy"] else "sampled actions"
+    return (
+        f"{document['attempts']} attempts a level, {actions}, seed {document['seed']}; engine {document['engine']}, "
+        f"physics {document['physics']}, frame skip {environment['frame_skip']}, at most {environment['max_steps']} "
+        f"steps. Intervals are of {statistics['confidence']:.0%}: Wilson's for single levels, else by a stratified "
+        f"bootstrap over seeds and levels, {statistics['resamples']:,} resamples."
+    )

@@ -1,0 +1,37 @@
+"""Writing what was measured: whole or not at all, and never over something else."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from kinetix_ued.whole import whole_file
+
+
+def refuse_overwriting(path: str | os.PathLike[str], overwrite: bool) -> None:
+    """Raise ValueError where ``write_text`` could not write ``path``; to be called before the work is done."""
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: name a file")
+    if path.exists() and not overwrite:
+        raise ValueError(f"{path} exists already: choose another name, or pass --overwrite")
+    if not path.parent.is_dir():
+        raise ValueError(f"{path.parent} is no folder: create it first, or choose another path")
+
+
+def write_text(path: str | os.PathLike[str], text: str, *, overwrite: bool = False) -> None:
+    """Write ``text`` to ``path``, whole or not at all.
+
+    Raises:
+        ValueError: where ``path`` exists already, unless ``overwrite``.
+    """
+    refuse_overwriting(path, overwrite)
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | os.PathLike[str], data: Any, *, overwrite: bool = False) -> None:
+    """``write_text`` of ``data`` as JSON."""
+    write_text(path, json.dumps(data, indent=1, allow_nan=False) + "\n", overwrite=overwrite)

@@ -1,0 +1,39 @@
+"""A results document in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .account import budget_of, code_of, holdout_of, machine_of, protocol_of, seeds_of, steps_of, suite_of
+from .tables import Table, as_markdown, suite_tables
+
+
+def format_markdown(document: Mapping[str, Any]) -> str:
+    """Every table of every suite, and where the numbers are from."""
+    parts = ["# Evaluation", protocol_of(document)]
+    for suite in document["suites"]:
+        parts += [f"## {suite['suite']}", suite_of(suite)]
+        if suite["skipped"]:
+            files = "\n".join(f"- {entry['problem']}" for entry in suite["skipped"])
+            parts.append(f"Left out, {len(suite['skipped'])} that are no levels:\n\n{files}")
+        for table in suite_tables(suite):
+            parts += [f"### {table.title}", as_markdown(table)]
+    parts += ["## Policies", as_markdown(policies_table(document)), *origin(document)]
+    return "\n\n".join(parts) + "\n"
+
+
+def policies_table(document: Mapping[str, Any]) -> Table:
+    """A policy a row: runs, seeds, budget and steps of each run."""
+    rows = [
+        [policy["name"], seeds_of(policy), budget_of(policy), steps_of(policy), holdout_of(policy)]
+        for policy in document["policies"]
+    ]
+    return Table("Policies", ["policy", "seeds", "budget of a run", "environment steps of a run", "remark"], rows)
+
+
+def origin(document: Mapping[str, Any]) -> list[str]:
+    """Code, packages and machine, a paragraph each."""
+    versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items() if version)
+    machine = f"{machine_of(document)}, {document['machine']['platform']}"
+    return [f"Code: {code_of(document)}; {versions}.", f"Machine: {machine}."]

@@ -1,0 +1,137 @@
+"""Held out means held out: levels of the suites are known by content hash, whatever file or slots they come in.
+
+``held_out.txt`` lists them, this project's and the published ones, installed or not; a test holds it to the suites.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kinetix_ued.levels import content_hash, hash_texts, listed
+from kinetix_ued.world import Level, empty_level
+
+from .checks import positive_count
+from .sampling import Sampler
+
+TABLE = "held_out.txt"
+"""The file beside this one that lists the levels: content hash and name of each."""
+
+TRIES = 16
+"""Batches drawn at most until none of their levels is held out. What is left is taken by a generator that knows little
+else than held-out levels."""
+
+
+@functools.cache
+def held_out_levels() -> dict[str, str]:
+    """The levels that no run should train on: ``SUITE/SIZE/NAME`` by content hash, 16 hexadecimal digits."""
+    text = importlib.resources.files(__package__).joinpath(TABLE).read_text(encoding="utf-8")
+    return dict(line.split() for line in text.splitlines() if not line.startswith("#"))
+
+
+def hash_array(texts: Iterable[str] | None = None) -> np.ndarray:
+    """Hashes as ``content_hash`` makes them (H, 2) uint32, from text; those of ``held_out_levels`` if left out."""
+    texts = list(held_out_levels() if texts is None else texts)
+    return np.array([(int(text[:8], 16), int(text[8:], 16)) for text in texts], np.uint32).reshape(-1, 2)
+
+
+def refuse_held_out(levels: Level, names: Sequence[str], source: str = "training") -> None:
+    """Refuse levels to train on that are held out, in whatever size.
+
+    Args:
+        levels: n levels.
+        names: what each is called (n).
+        source: what wants to use them, for the error.
+
+    Raises:
+        ValueError: names each level that equals one of a suite, that one, and the way to train on it all the same.
+    """
+    known = held_out_levels()
+    pairs = zip(names, hash_texts(levels), strict=True)
+    found = [f"{name} is {known[text]}" for name, text in pairs if text in known]
+    if found:
+        raise ValueError(
+            f"{source}: {len(found)} of {len(names)} levels are held out for evaluation: {listed(found)}. Take them "
+            "out, or train on them knowingly with allow_holdout=True (--allow-holdout), which reports then say"
+        )
+
+
+def held_out(levels: Level, hashes: Any) -> jax.Array:
+    """Which of n levels have one of these content hashes (n) bool. Traceable.
+
+    Slots and size do not matter: a hash does not depend on them.
+
+    Args:
+        levels: with a leading axis n.
+        hashes: H of them, as ``content_hash`` makes them (H, 2) uint32.
+    """
+    return (content_hash(levels)[:, None] == _checked(hashes)[None]).all(axis=-1).any(axis=-1)
+
+
+def sample_excluding(key: jax.Array, n: int, sample: Sampler, hashes: Any) -> tuple[Level, jax.Array]:
+    """n levels from ``sample``, none with one of these hashes, and how many draws had one () int32. Traceable.
+
+    Levels that are held out are drawn again, with another key. Those that are after TRIES draws become empty rooms. So
+    none ever comes through, unlike with ``filtered``, and where nothing is held out the levels are those of ``sample``
+    with the same key.
+
+    Args:
+        key: of the random numbers.
+        n: levels wanted, static.
+        sample: ``sample(key, n)``, for instance that of ``sampler``.
+        hashes: of the levels to leave out (H, 2) uint32.
+
+    Raises:
+        ValueError: for n below 1, or hashes of another shape or type.
+    """
+    positive_count(n, "n", "levels to sample")
+    hashes = _checked(hashes)
+    shapes = jax.eval_shape(lambda key: sample(key, n), key)
+
+    def more(drawing):
+        tries, _, wanted, _ = drawing
+        return (tries < TRIES) & wanted.any()
+
+    def draw(drawing):
+        tries, levels, wanted, dropped = drawing
+        new = sample(jnp.where(tries == 0, key, jax.random.fold_in(key, tries)), n)
+        bad = held_out(new, hashes) & wanted
+        return tries + 1, _where(wanted, new, levels), bad, dropped + bad.sum(dtype=jnp.int32)
+
+    # All draws are those of the loop, so that the generator is compiled once.
+    blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    start = (jnp.int32(0), blank, jnp.ones(n, bool), jnp.int32(0))
+    _, levels, bad, dropped = jax.lax.while_loop(more, draw, start)
+    return _where(bad, empty_level(levels.size), levels), dropped
+
+
+def excluding(sample: Sampler, hashes: Any) -> Sampler:
+    """A sampler like ``sample`` that never returns a level with one of these hashes; see ``sample_excluding``."""
+    hashes = _checked(hashes)
+
+    def sample_others(key: jax.Array, n: int) -> Level:
+        return sample_excluding(key, n, sample, hashes)[0]
+
+    return sample_others
+
+
+def _checked(hashes: Any) -> jax.Array:
+    hashes = jnp.asarray(hashes)
+    if hashes.ndim != 2 or hashes.shape[1] != 2 or hashes.dtype != jnp.uint32:
+        found = f"shape {hashes.shape} and type {hashes.dtype}"
+        raise ValueError(
+            f"hashes are pairs of 32 bits, shape (H, 2) and type uint32, as content_hash makes them; got {found}"
+        )
+    return hashes
+
+
+def _where(mask: jax.Array, yes: Level, no: Level) -> Level:
+    """Level by level, ``yes`` where ``mask`` (n) holds and ``no`` elsewhere."""
+    pick = lambda y, x: jnp.where(mask.reshape((-1,) + (1,) * (x.ndim - 1)), y, x)
+    return jax.tree.map(pick, yes, no)
