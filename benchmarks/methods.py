@@ -54,8 +54,21 @@ class Method:
             for source, run in zip(self.sources, self.runs)
         ]
 
-    def policies(self, base: KinetixEnv) -> list[tuple[Policy, KinetixEnv]]:
-        """Each run's policy, and ``base`` with the run's own observation and kind of action.
+    def runs_for(self, size: Size) -> list[tuple[str, Run]]:
+        """The runs that play levels of ``size``, with their sources.
+
+        They are all of them, or, where a method trained one for each size, those of the smallest size that holds the
+        levels.
+        """
+        runs = list(zip(self.sources, self.runs))
+        holding = {run.env.size for run in self.runs if run.env.size.holds(size)}
+        if len({run.env.size for run in self.runs}) > 1 and holding:
+            smallest = min(holding, key=lambda own: own.bodies)
+            runs = [(source, run) for source, run in runs if run.env.size == smallest]
+        return runs
+
+    def policies(self, base: KinetixEnv, size: Size | None = None) -> list[tuple[Policy, KinetixEnv]]:
+        """The policy of each run for levels of ``size``, and ``base`` with the run's own observation and kind of action.
 
         Raises:
             ValueError: for a run that cannot play the size of ``base``; names it and what it plays.
@@ -63,7 +76,7 @@ class Method:
         if not self.runs:
             return [((NoopPolicy if self.sources[0] == NOOP else RandomPolicy)(base.actions), base)]
         found: list[tuple[Policy, KinetixEnv]] = []
-        for source, run in zip(self.sources, self.runs):
+        for source, run in self.runs_for(size or base.size):
             env = dataclasses.replace(base, observation=run.env.observation, actions=run.env.actions)
             refuse_misfit(run.policy, env, name=source)
             found.append((run.policy, env))
@@ -143,8 +156,9 @@ def shared_environment(methods: Sequence[Method], engine: str | None = None) -> 
 
 
 def playing_size(suite: Suite, methods: Sequence[Method]) -> Size:
-    """The smallest size that holds the levels and all runs': a run's own, if the levels fit into it."""
-    wanted = [suite.levels.size, *(run.env.size for method in methods for run in method.runs)]
+    """The smallest size that holds the levels and those of all runs that play them: a run's own, if they fit into it."""
+    size = suite.levels.size
+    wanted = [size, *(run.env.size for method in methods for _, run in method.runs_for(size))]
     for size in wanted:
         if all(size.holds(other) for other in wanted):
             return size
@@ -189,8 +203,8 @@ def play_methods(
     Raises:
         ValueError: for a policy that does not fit, before anything is played.
     """
+    entrants = [(method, method.policies(base, suite.levels.size)) for method in methods]
     suite = suite.resized(base.size)
-    entrants = [(method, method.policies(base)) for method in methods]
 
     def all_runs(word: str, key: jax.Array) -> dict[str, list[Evaluation]]:
         found = {}

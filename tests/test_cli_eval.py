@@ -1,5 +1,6 @@
 """``kinetix-ued eval`` and the methods it plays: runs, several runs of one method, several suites, bad files."""
 
+import dataclasses
 import json
 from types import SimpleNamespace
 
@@ -112,6 +113,19 @@ def test_runs_of_one_table_share_their_rules_and_a_size_that_all_can_play(tmp_pa
     assert free.policies(make("l"))[0][1].observation.name == "entity"
     with pytest.raises(ValueError, match="flat does not fit size 'l'.*plays observation 'symbolic_flat'.*size 's'"):
         narrow.policies(make("l"))
+
+
+def test_a_method_may_have_an_agent_for_each_size(tmp_path, loaded):
+    runs = [run_folder(tmp_path / s, observation="symbolic_flat", network="flat_mlp", size=s) for s in "sml"]
+    (method,) = methods.load_methods([f"flat={runs[0]},{runs[1]},{runs[2]}"])
+    base = methods.shared_environment([method])
+    for size, run in zip("sml", runs):
+        suite = SimpleNamespace(levels=empty_level(size))
+        assert [source for source, _ in method.runs_for(suite.levels.size)] == [str(run)]
+        env = dataclasses.replace(base, size=methods.playing_size(suite, [method]))
+        assert env.size == size_of(size) and len(method.policies(env, suite.levels.size)) == 1
+    between = size_of("5p3c1j1t")
+    assert [source for source, _ in method.runs_for(between)] == [str(runs[1])]
 
 
 def test_several_suites_and_policies_are_played_and_written_in_three_forms(

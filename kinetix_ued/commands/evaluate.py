@@ -59,9 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
     environments = {
         name: dataclasses.replace(base, size=playing_size(suite, methods)) for name, suite in suites.items()
     }
-    for env in environments.values():  # whatever does not fit is refused before anything is played
+    for name, env in environments.items():  # whatever does not fit is refused before anything is played
         for method in methods:
-            method.policies(env)
+            method.policies(env, suites[name].levels.size)
     options = {"attempts": arguments.attempts, "greedy": arguments.greedy, "batch": arguments.batch, "play": play}
     played = []
     for name, suite in suites.items():
