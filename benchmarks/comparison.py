@@ -214,6 +214,7 @@ def plot_comparison(measured: dict[str, Any], path: Path) -> None:
     """Interquartile means with their intervals, a panel for each suite, as a PNG file."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     suites = measured["suites"]
     methods = list(measured["methods"])
@@ -221,12 +222,17 @@ def plot_comparison(measured: dict[str, Any], path: Path) -> None:
     FigureCanvasAgg(figure)
     panels = np.atleast_1d(figure.subplots(1, len(suites), sharey=True))
     for panel, (name, suite) in zip(panels, suites.items(), strict=True):
-        for place, method in enumerate(methods):
-            found = Interval(**suite["methods"][method]["interquartile_mean"])
-            panel.barh(place, found.high - found.low, left=found.low, height=0.5, color=f"C{place}", alpha=0.5)
-            panel.plot([found.estimate] * 2, [place - 0.25, place + 0.25], color="black")
+        found = {method: Interval(**suite["methods"][method]["interquartile_mean"]) for method in methods}
+        for place, (method, interval) in enumerate(found.items()):
+            panel.barh(place, interval.high - interval.low, left=interval.low, height=0.5, color=f"C{place}", alpha=0.5)
+            panel.plot([interval.estimate] * 2, [place - 0.25, place + 0.25], color="black")
+        low, high = min(interval.low for interval in found.values()), max(interval.high for interval in found.values())
+        margin = max(0.1 * (high - low), 0.02)
+        panel.set_xlim(max(low - margin, -0.005), min(high + margin, 1.005))
+        panel.xaxis.set_major_locator(MaxNLocator(5))
+        panel.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         panel.set_yticks(range(len(methods)), methods)
-        panel.set_title(name)
+        panel.set_title(f"{name}, {len(suite['levels'])} levels")
         panel.set_xlabel("solve rate, interquartile mean")
         panel.grid(axis="x", alpha=0.3)
     panels[0].invert_yaxis()
