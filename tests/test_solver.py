@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kinetix_ued.benchmarks.proofs import Proof, check_proof, load_proof
-from kinetix_ued.benchmarks.solver import SearchSettings, solve_levels
+from kinetix_ued.benchmarks.solver import SearchSettings, polish, solve_levels
 from kinetix_ued.benchmarks.solver.cross_entropy import Beliefs, draw_sequences, open_chances
 from kinetix_ued.benchmarks.solver.explore import empty_archive, explore
 from kinetix_ued.benchmarks.solver.rollout import play
@@ -103,7 +103,7 @@ def test_a_level_is_searched_alike_alone_and_in_company(solutions):
 
 
 def test_a_batch_of_sequences_ends_as_the_environment_says():
-    levels = sample_levels(jax.random.key(5), 12, "s")
+    levels = jax.device_get(sample_levels(jax.random.key(5), 12, "s"))
     segments = jax.random.randint(jax.random.key(1), (12, 64, 6), 0, jnp.array(ENV.actions.heads)).astype(jnp.int8)
     hold = jnp.array([1, 2, 3, 4] * 3)
     horizon = jnp.array([256] * 8 + [40] * 4)
@@ -144,12 +144,12 @@ def test_sequences_press_what_is_driven_and_hold_it():
 
 def test_exploration_restores_states_exactly():
     """The recorded way to every state of the archive leads there."""
-    levels = stack(unicycle())
-    keys, first = jax.random.split(jax.random.key(2), 1), stack(jax.device_get(empty_archive(unicycle())))
-    archive = explore(ENV, keys, levels, first, jnp.int32(4), jnp.float32(0.25), iterations=16)
+    levels, empty = stack(impossible(), impossible()), jax.device_get(empty_archive(impossible()))
+    keys = jax.random.split(jax.random.key(2), 2)
+    archive = explore(ENV, keys, levels, stack(empty, empty), np.int32(4), np.float32(0.25), iterations=16)
     archive = jax.tree.map(lambda x: np.asarray(x[0]), archive)
     there = np.flatnonzero(np.isfinite(archive.worth))
-    assert len(there) > 20 and archive.picks.sum() > 0
+    assert len(there) > 20 and archive.picks.sum() > 0 and not archive.solved
     longest = there[np.argsort(archive.length[there])[-3:]]
     assert archive.length[longest].min() > 8  # farther than one pick reaches
     for place in longest:
@@ -158,6 +158,18 @@ def test_exploration_restores_states_exactly():
         np.testing.assert_array_equal(track["position"][-1], archive.world.position[place])
         np.testing.assert_allclose(track["distance"][-1], archive.distance[place], rtol=1e-6)
         assert not track["done"].any()
+
+
+def test_what_the_search_leaves_unsolved_is_learned():
+    """One update of PPO on a level that random actions solve now and then: an episode of the policy is the solution."""
+    level = flight()
+    solution = polish(level, env=ENV, seed=0, steps=16_000, settings=QUICK)
+    assert solution.solved and solution.method == "ppo" and solution.seconds > 0
+    track = replay(level, solution.actions, engine="warp")
+    assert int(np.argmax(track["goal"])) + 1 == solution.steps and track["goal"].any()
+    room = empty_level("8p2c4j2t")
+    with pytest.raises(ValueError, match="training takes sizes s, m, l"):
+        polish(room, env=make(room.size, observation="blind"), seed=0, steps=1)
 
 
 @pytest.mark.parametrize(
@@ -193,29 +205,29 @@ def command(*words):
 
 
 def test_the_command_records_reports_and_replaces_nothing_unasked(tmp_path, capsys):
-    save_level(flight(), tmp_path / "levels" / "flight.json")
+    save_level(cart(), tmp_path / "levels" / "cart.json")
     save_level(impossible(), tmp_path / "levels" / "impossible.json")
     out, file = tmp_path / "proofs", tmp_path / "report.json"
     words = [tmp_path / "levels", "--generations", 8, "--seconds", 600, "--population", 128, "--width", 2]
     words += ["--engine", "warp", "--out", out, "--json", file]
     assert command(*words) == 0
     told = capsys.readouterr().out.splitlines()
-    assert any(line.startswith("flight: solved in ") for line in told)
+    assert any(line.startswith("cart: solved in ") for line in told)
     assert any(line.startswith("impossible: not solved within the budget (8 generations") for line in told)
     assert told[-1].startswith("1 of 2 levels solved: 50.0% (95 % interval 9.5% to 90.5%)")
-    assert [path.name for path in out.iterdir()] == ["flight.json"]
-    proof = load_proof(out / "flight.json")
-    assert check_proof(flight(), proof, engine="warp").solved
+    assert [path.name for path in out.iterdir()] == ["cart.json"]
+    proof = load_proof(out / "cart.json")
+    assert check_proof(cart(), proof, engine="warp").solved
     report = json.loads(file.read_text())
     assert report["schema"] == "kinetix-ued/solve" and report["levels_solved"] == 1 and report["levels_total"] == 2
     assert report["share"]["estimate"] == 0.5 and report["settings"]["population"] == 128
     rows = {row["level"]: row for row in report["levels"]}
-    assert rows["flight"]["steps"] == proof.steps and rows["impossible"]["proof"] is None
+    assert rows["cart"]["steps"] == proof.steps and rows["impossible"]["proof"] is None
     file.unlink()
-    before = (out / "flight.json").read_bytes()
-    with pytest.raises(ValueError, match="flight.json exists already"):
+    before = (out / "cart.json").read_bytes()
+    with pytest.raises(ValueError, match="cart.json exists already"):
         command(*words)
-    assert (out / "flight.json").read_bytes() == before and not file.exists()
+    assert (out / "cart.json").read_bytes() == before and not file.exists()
 
 
 @pytest.mark.parametrize(
