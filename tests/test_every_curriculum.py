@@ -62,7 +62,7 @@ class Cut(Exception):
 @pytest.mark.parametrize("curriculum", CURRICULA)
 def test_a_run_that_was_cut_short_ends_as_if_it_had_not_been(curriculum, tmp_path):
     small = {"observation": "symbolic_flat", "network": "flat_mlp", "max_steps": 8, "rollout_steps": 8, "outer_steps": 1}
-    more = {"minimum_fill": 0.25, "checkpoint_every": 3, "progress": False, "steps": 8 * 8 * 6, "recurrent": True}
+    more = {"minimum_fill": 0.25, "checkpoint_every": 3, "progress": False, "steps": 8 * 8 * 6}
     config = lambda name: method_preset("tiny", curriculum, out=str(tmp_path / name), **small, **more)
 
     def cut(run, metrics):

@@ -54,7 +54,7 @@ def gaps(level):
 
 
 def test_a_disturbance_moves_groups_as_one_and_leaves_joints_closed():
-    level, (a, b, c, d, e, f, g, h) = jointed()
+    level, (a, b, c, d, e, f, g, _) = jointed()
     keys = jax.random.split(jax.random.key(0), 200)
     far = 1e-2  # float32 resolves it well
     moved = jax.jit(jax.vmap(disturb, (0, None, None)))(keys, level, far)

@@ -28,7 +28,7 @@ def flight():
     """A ball with a thruster must come over a red wall."""
     level, ball = builder.add_circle(empty_level("s"), (1.0, 0.8), 0.25, role="green")
     level, _ = builder.add_circle(level, (3.9, 3.5), 0.3, role="blue", fixed=True)
-    level, wall = builder.add_rectangle(level, (2.5, 1.2), 0.3, 1.6, fixed=True, role="red")
+    level, _ = builder.add_rectangle(level, (2.5, 1.2), 0.3, 1.6, fixed=True, role="red")
     level, _ = builder.add_thruster(level, ball, (1.0, 0.6), np.pi * 0.4, 1.2)
     return level
 
@@ -163,7 +163,7 @@ def test_exploration_restores_states_exactly():
 def test_what_the_search_leaves_unsolved_is_learned():
     """One update of PPO on a level that random actions solve now and then: an episode of the policy is the solution."""
     level = flight()
-    solution = polish(level, env=ENV, seed=0, steps=16_000, settings=QUICK)
+    solution = polish(level, env=ENV, seed=0, steps=16_384, settings=QUICK)
     assert solution.solved and solution.method == "ppo" and solution.seconds > 0
     track = replay(level, solution.actions, engine="warp")
     assert int(np.argmax(track["goal"])) + 1 == solution.steps and track["goal"].any()

@@ -157,7 +157,8 @@ def _iterate(env: KinetixEnv, key: jax.Array, level: Level, archive: Archive, ho
     flat = lambda tree: jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
     reached = length + 1 + jnp.arange(REACH)[:, None]
     alive &= reached < SEGMENTS
-    return _file(level, archive, sequence, *flat((worlds, distance, alive, reached)), hold, cell)
+    worlds, distance, alive, reached = flat((worlds, distance, alive, reached))
+    return _file(level, archive, sequence, worlds, distance, alive, reached, hold, cell)
 
 
 def _pick(u_pick: jax.Array, u_greed: jax.Array, archive: Archive, longest: jax.Array) -> jax.Array:
@@ -191,7 +192,7 @@ def _follow(
     def segment(carry: tuple, action: jax.Array) -> tuple[tuple, tuple]:
         action = action.astype(env.actions.dtype)
 
-        def step(_: int, carry: tuple) -> tuple:
+        def step(_: jax.Array, carry: tuple) -> tuple:
             world, time, distance, playing, goal = carry
             shown = levels.replace(
                 active=levels.active & playing[:, None],

@@ -115,7 +115,9 @@ def solve_levels(
     count = len(levels)
     width = min(settings.width, count)
     tasks = [_Task(i, _at(levels, i), jax.random.fold_in(key, i), Solution()) for i in range(count)]
-    waiting, active, compiled = tasks[::-1], [], set()
+    waiting = tasks[::-1]
+    active: list[_Task] = []
+    compiled: set[str] = set()
     while waiting or active:
         while waiting and len(active) < width:
             active.append(waiting.pop())
