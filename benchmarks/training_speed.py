@@ -77,7 +77,7 @@ def measure_training(
 
     Returns:
         A dict ready for JSON: ``update`` and ``parts`` (physics, observation, forward: alone, for as many steps as an update
-        has; rollout: all three together; learning: all epochs) in seconds, medians; ``memory``: bytes an update holds for
+        has; rollout: all three together; learning: all epochs, and of it the passes forward and backward, by one epoch) in seconds, medians; ``memory``: bytes an update holds for
         each environment, by the compiler's count, and of a slot of a level buffer.
     """
     config = settings.config
@@ -101,6 +101,10 @@ def measure_training(
     for name, program in _parts(config, env, network, learner, state).items():
         say(f"part: {name}")
         parts[name] = _median_seconds(program, settings.repeats)
+    say("part: learning, forward and backward")
+    one = {name: _median_seconds(run, settings.repeats) for name, run in _passes(config, env, network, state).items()}
+    parts["learning, forward"] = config.epochs * one["forward"]
+    parts["learning, backward"] = config.epochs * (one["both"] - one["forward"])
     level = empty_level(config.size)
     slot = jax.eval_shape(LevelBuffer(capacity=1).init, level)
     nbytes = lambda tree: sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
@@ -171,6 +175,29 @@ def _parts(config: TrainConfig, env: Any, network: Any, learner: Any, state: Any
     }
 
 
+def _passes(config: TrainConfig, env: Any, network: Any, state: Any) -> dict[str, Callable[[], Any]]:
+    """One epoch of learning, its minibatches one after the other: forward alone, and forward with gradients."""
+    steps, batch, count = config.rollout_steps, config.environments, config.minibatches
+    observation = jax.jit(jax.vmap(env.observe))(state.players.state)
+    # A recurrent agent's minibatches hold whole environments, others' any transitions.
+    leading = (steps, batch // count) if config.recurrent else (steps * batch // count,)
+    rows = jnp.arange(batch).reshape(count, -1) if config.recurrent else jnp.arange(steps * batch).reshape(count, -1) % batch
+    resets = jnp.zeros(leading, bool)
+
+    def loss(weights: Any, which: jax.Array) -> jax.Array:
+        take = lambda x: jnp.broadcast_to(x[which], (*leading, *x.shape[1:]))
+        carry = jax.tree.map(lambda x: x[which], state.players.carry)
+        distribution, value = network.unroll(weights, carry, jax.tree.map(take, observation), resets)
+        return value.mean() + distribution.entropy(None).mean()
+
+    def epoch(of: Callable[[Any, jax.Array], Any]) -> Callable[[], Any]:
+        total = lambda tree: sum(leaf.sum() for leaf in jax.tree.leaves(tree))
+        whole = jax.jit(lambda weights: jax.lax.scan(lambda s, r: (s + total(of(weights, r)), None), 0.0, rows)[0])
+        return lambda: whole(state.agent.params)
+
+    return {"forward": epoch(loss), "both": epoch(jax.grad(loss))}
+
+
 def _median_seconds(program: Callable[[], Any], repeats: int) -> float:
     """Seconds of a call, without the first, which compiles."""
     seconds = []
@@ -189,9 +216,9 @@ def format_training(measured: dict[str, Any]) -> str:
         f"{c['network']} on {c['observation']}, size {c['size']}, {s['environments']} environments x {s['rollout_steps']} steps, "
         f"{c['epochs']} epochs of {s['minibatches']} minibatches, engine {s['engine']}; {m['device']} ({m['backend']}), "
         f"{m['cpu_cores']} CPU cores",
-        f"whole update  {whole:9.3f} s   {measured['update']['steps_per_second']:,.0f} environment steps/s",
+        f"whole update        {whole:9.3f} s   {measured['update']['steps_per_second']:,.0f} environment steps/s",
     ]
-    lines += [f"{name:12}  {seconds:9.3f} s   {seconds / whole:6.1%}" for name, seconds in measured["parts"].items()]
+    lines += [f"{name:18}  {seconds:9.3f} s   {seconds / whole:6.1%}" for name, seconds in measured["parts"].items()]
     held = measured["memory"]["bytes_per_environment"]
     lines.append(
         f"memory: {'unknown' if held is None else f'{held / 1024:,.0f} KiB'} for each environment, "

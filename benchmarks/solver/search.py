@@ -16,10 +16,11 @@ from kinetix_ued.world import Level
 
 from .cross_entropy import Beliefs, generation, leaning, replay_disturbed, unbiased
 from .explore import Archive, empty_archive, explore
+from .mending import mend, trial
 from .settings import SearchSettings, Solution
 
-CROSS_ENTROPY, EXPLORATION, REFINEMENT = "cross-entropy", "exploration", "refinement"
-"""Phases of a search. The first two look for a sequence that solves the level, the third makes it short and robust."""
+CROSS_ENTROPY, EXPLORATION, REFINEMENT, MENDING = "cross-entropy", "exploration", "refinement", "mending"
+"""Phases of a search. Two look for a sequence that solves the level, two make it short and robust."""
 
 TEST = "test"
 """Name of the program that plays the best sequence from disturbed starts."""
@@ -76,6 +77,7 @@ class _Task:
     beliefs: Beliefs | None = None
     archive: Archive | None = None
     horizon: int = 0
+    sequence: np.ndarray | None = None  # that is being mended, (T, 6) int8
     best: float = -np.inf  # fitness, or nearness, of this attempt
     over: bool = False
 
@@ -174,7 +176,8 @@ def _advance(
     padded = tasks + [tasks[0]] * (width - len(tasks))
     keys = _keys(jnp.stack([task.key for task in padded]), np.array([task.solution.generations for task in padded]))
     phase = tasks[0].phase
-    notes, tested = (_explore if phase == EXPLORATION else _evolve)(padded, len(tasks), keys, env, settings)
+    ways = {EXPLORATION: _explore, MENDING: _mend}
+    notes, tested = ways.get(phase, _evolve)(padded, len(tasks), keys, env, settings)
     programs = {phase, *([TEST] if tested else [])}
     seconds = (time.perf_counter() - began) / len(tasks) if programs <= compiled else 0.0
     compiled |= programs
@@ -206,6 +209,33 @@ def _explore(
         return take
 
     return [note(i) for i in range(len(tasks))], False
+
+
+def _mend(
+    tasks: list[_Task], busy: int, keys: jax.Array, env: KinetixEnv, settings: SearchSettings
+) -> tuple[list[Callable], bool]:
+    """A generation of small edits: what is to be done with each task, and that no other program was needed."""
+    results = []
+    for task, key in zip(tasks[:busy], keys):
+        end = int(task.sequence.any(axis=1).nonzero()[0].max(initial=0)) + 1
+        sequence, good = mend(env, key, task.level, task.sequence, end, settings.distance)
+        last = task.age + 1 >= settings.mendings
+        tested = trial(env, key, task.level, sequence, settings.distance) if good or last else None
+        results.append((sequence, tested, last))
+
+    def note(i: int) -> Callable[[_Task], None]:
+        def take(task: _Task) -> None:
+            task.sequence, tested, last = results[i]
+            if tested is not None:
+                keep(task.solution, task.sequence, tested, task.way.phase, settings)
+            if task.solution.robust_share >= settings.wanted_share or (last and task.solution.robust):
+                task.over = True
+            elif last:
+                _begin(task, env)
+
+        return take
+
+    return [note(i) for i in range(busy)], False
 
 
 def _evolve(
@@ -287,8 +317,12 @@ def _judge(task: _Task, latest: int, env: KinetixEnv, settings: SearchSettings) 
         task.horizon = min(task.horizon, _longest(latest, env.max_steps))
     good = solution.robust_share >= settings.wanted_share and task.age >= LEAST_REFINEMENTS
     if good or task.age >= settings.refinements:
-        if solution.robust:
+        if good:
             task.over = True
+        elif solution.robust_share > 0:
+            task.phase, task.age = MENDING, 0
+            task.sequence = np.zeros((env.max_steps, solution.actions.shape[1]), np.int8)
+            task.sequence[: len(solution.actions)] = solution.actions
         else:
             _begin(task, env)
 

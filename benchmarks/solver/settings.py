@@ -35,6 +35,8 @@ class SearchSettings:
     """Starts, all but one of them disturbed, in which a sequence is judged once the level is solved."""
     refinements: int = 16
     """Generations of that at most, for each solution."""
+    mendings: int = 60
+    """Generations of small edits that follow at most, for a solution that is not robust enough by then."""
     trials: int = 32
     """Starts, all but one of them disturbed, in which the best sequence of such a generation is tested."""
     wanted_share: float = 0.97
@@ -45,7 +47,7 @@ class SearchSettings:
     """Longest disturbance of a start [m]."""
 
     def __post_init__(self):
-        for name in ("generations", "population", "width", "patience", "draws", "refinements"):
+        for name in ("generations", "population", "width", "patience", "draws", "refinements", "mendings"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
         if self.trials < 2:

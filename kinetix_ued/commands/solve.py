@@ -13,7 +13,7 @@ from .levels.common import level_files, names_of, sample
 
 SCHEMA = "kinetix-ued/solve"
 SCHEMA_VERSION = 1
-GENERATED_ONLY = {"n": None, "size": "s", "filters": []}
+GENERATED_ONLY: dict[str, Any] = {"n": None, "size": "s", "filters": []}
 """Options of generated levels, and their defaults."""
 
 DEFAULT_COUNT = 64
@@ -119,7 +119,7 @@ def proof_files(arguments: argparse.Namespace, names: list[str]) -> list[Path | 
     targets = [out / f"{name.lstrip('/')}.json" for name in names]
     for target in targets:
         refuse_existing(target, arguments.overwrite)
-    return targets
+    return list(targets)
 
 
 def solve(
