@@ -57,7 +57,9 @@ class Proof:
     def __post_init__(self):
         object.__setattr__(self, "actions", _ACTIONS.check(self.actions))
         if not 1 <= self.steps <= len(self.actions):
-            raise ValueError(f"steps is {self.steps} and there are {len(self.actions)} actions: record all up to the goal")
+            raise ValueError(
+                f"steps is {self.steps} and there are {len(self.actions)} actions: record all up to the goal"
+            )
         if self.frame_skip < 1:
             raise ValueError(f"frame_skip must be at least 1; got {self.frame_skip}")
 
@@ -112,7 +114,9 @@ def load_proof(path: str | os.PathLike[str]) -> Proof:
     if schema != SCHEMA:
         raise ValueError(f"{path} is no proof: its schema is {schema!r} and not {SCHEMA!r}")
     if document.get("schema_version") != SCHEMA_VERSION:
-        raise ValueError(f"{path} has schema_version {document.get('schema_version')!r}: this version reads {SCHEMA_VERSION}")
+        raise ValueError(
+            f"{path} has schema_version {document.get('schema_version')!r}: this version reads {SCHEMA_VERSION}"
+        )
     if document.get("actions") != _ACTIONS.name:
         raise ValueError(f"{path} has {document.get('actions')!r} actions: proofs hold {_ACTIONS.name!r}")
     try:

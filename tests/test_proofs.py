@@ -28,7 +28,7 @@ def rocket(height=1.0, size="s"):
 
 
 def jointed():
-    """A free pair, a pair tied to the left wall, a pair with a fixed shape, and two lonely shapes, one of them fixed."""
+    """A free pair, a pair tied to the left wall, a pair with a fixed shape, and two by themselves, one fixed."""
     level = empty_level("l")
     level, a = builder.add_rectangle(level, (1.5, 3.0), 0.6, 0.2, 0.3)
     level, b = builder.add_circle(level, (1.8, 3.1), 0.2)
@@ -71,7 +71,12 @@ def test_a_disturbance_moves_groups_as_one_and_leaves_joints_closed():
     assert float(jax.vmap(gaps)(moved).max()) < 1e-6 + float(gaps(level).max())
     same = jax.tree.map(np.array_equal, jax.device_get(disturb(keys[0], level, 0.0)), jax.device_get(level))
     assert all(jax.tree.leaves(same))
-    untouched = {field.name for field in dataclasses.fields(level)} - {"size", "position", "joint_anchor_a", "joint_anchor_b"}
+    untouched = {field.name for field in dataclasses.fields(level)} - {
+        "size",
+        "position",
+        "joint_anchor_a",
+        "joint_anchor_b",
+    }
     for name in untouched:
         np.testing.assert_array_equal(getattr(moved, name)[0], getattr(level, name))
     np.testing.assert_array_equal(moved.joint_anchor_b, jnp.broadcast_to(level.joint_anchor_b, (200, 6, 2)))

@@ -69,7 +69,11 @@ def solutions():
     levels = stack(flight(), cart(), unicycle(), impossible())
     told = []
     found = solve_levels(
-        levels, env=ENV, key=jax.random.key(0), settings=QUICK, progress=lambda i, solution, over: told.append((i, over))
+        levels,
+        env=ENV,
+        key=jax.random.key(0),
+        settings=QUICK,
+        progress=lambda i, solution, over: told.append((i, over)),
     )
     return levels, found, told
 
@@ -78,7 +82,10 @@ def test_hand_built_levels_are_solved_and_an_impossible_one_is_not(solutions):
     levels, found, told = solutions
     assert [solution.solved for solution in found] == [True, True, True, False]
     for i, solution in enumerate(found[:3]):
-        assert 1 <= solution.steps <= len(solution.actions) <= 256 and solution.method in ("cross-entropy", "exploration")
+        assert 1 <= solution.steps <= len(solution.actions) <= 256 and solution.method in (
+            "cross-entropy",
+            "exploration",
+        )
         track = replay(levels[i], solution.actions, engine="warp")
         assert int(np.argmax(track["goal"])) + 1 == solution.steps and track["goal"].any()
         assert not solution.actions[:, ~np.asarray(driven_channels(levels[i]))].any()
@@ -101,6 +108,18 @@ def test_a_level_is_searched_alike_alone_and_in_company(solutions):
     assert (alone.steps, alone.generations, alone.robust_share) == (
         found[0].steps, found[0].generations, found[0].robust_share,
     )  # fmt: skip
+
+
+def test_a_level_that_nothing_drives_is_played_once():
+    """A green box that nobody can move: in one room it drifts to the blue ball, slowly, in the other it lies still."""
+    level = builder.set_gravity(empty_level("s"), 0.0)
+    level, _ = builder.add_circle(level, (4.0, 2.0), 0.3, role="blue", fixed=True)
+    drifting, _ = builder.add_rectangle(level, (1.0, 2.0), 0.4, 0.4, role="green", velocity=(0.4, 0.0))
+    lying, _ = builder.add_rectangle(level, (1.0, 2.0), 0.4, 0.4, role="green")
+    settings = dataclasses.replace(QUICK, robust=False)
+    found = solve_levels(stack(drifting, lying), env=ENV, key=jax.random.key(0), settings=settings)
+    assert [solution.generations for solution in found] == [1, 1]
+    assert found[0].solved and found[0].steps > 128 and not found[0].actions.any() and not found[1].solved
 
 
 def test_a_batch_of_sequences_ends_as_the_environment_says():
@@ -167,8 +186,13 @@ def test_mending_makes_a_solution_robust():
     level = level.replace(role=np.where(level.role == 3, 0, level.role), active=level.active & (level.role != 3))
     level = level.replace(thruster_position=0 * level.thruster_position)  # through the centre: it flies straight
     level = level.replace(position=level.position.copy())
-    level.position[level.role == 2] = level.position[level.role == 1] + [1.5 * np.cos(0.4 * np.pi), 1.5 * np.sin(0.4 * np.pi)]
-    bare = lambda pushes: np.concatenate([np.tile([[0, 0, 0, 0, 1, 0]], (pushes, 1)), np.zeros((256 - pushes, 6))]).astype(np.int8)
+    level.position[level.role == 2] = level.position[level.role == 1] + [
+        1.5 * np.cos(0.4 * np.pi),
+        1.5 * np.sin(0.4 * np.pi),
+    ]
+    bare = lambda pushes: np.concatenate(
+        [np.tile([[0, 0, 0, 0, 1, 0]], (pushes, 1)), np.zeros((256 - pushes, 6))]
+    ).astype(np.int8)
     far = 0.5  # this room is wide, and so are its disturbances
     before = trial(ENV, jax.random.key(1), level, bare(1), far)
     assert before.goal[0] and len(before.goal) == 481
@@ -274,5 +298,7 @@ def test_the_command_tells_the_solvable_share_of_a_generator(tmp_path, capsys):
     report = json.loads(file.read_text())
     assert report["generator"] == "random" and report["size"] == "s" and not report["settings"]["robust"]
     assert report["levels_total"] == 6 and 1 <= report["levels_solved"] <= 6
-    assert report["share"]["low"] < report["levels_solved"] / 6 < report["share"]["high"] or report["levels_solved"] == 6
+    assert (
+        report["share"]["low"] < report["levels_solved"] / 6 < report["share"]["high"] or report["levels_solved"] == 6
+    )
     assert f"{report['levels_solved']} of 6 levels solved" in capsys.readouterr().out

@@ -163,9 +163,7 @@ def generation(
     sequences, starts, uniform = jax.vmap(prepare)(keys, levels, beliefs, tilt)
     flat = lambda x, axis: jnp.broadcast_to(jnp.expand_dims(x, axis), (*shape, *x.shape[2:])).reshape(-1, *x.shape[2:])
     each = lambda x: jnp.broadcast_to(x[:, None, None], shape).reshape(-1)
-    outcome = play(
-        env, jax.tree.map(lambda x: flat(x, 1), starts), flat(sequences, 2), each(hold), each(horizon)
-    )
+    outcome = play(env, jax.tree.map(lambda x: flat(x, 1), starts), flat(sequences, 2), each(hold), each(horizon))
     outcome = jax.tree.map(lambda x: x.reshape(shape), outcome)
     fitness = fitness_of(outcome, env.max_steps).mean(axis=-1)  # (W, population)
     learn = functools.partial(_learn, population=population)

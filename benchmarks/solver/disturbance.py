@@ -49,6 +49,6 @@ def disturb(key: jax.Array, level: Level, distance: float | jax.Array = DISTURBA
 
 
 def disturbed(keys: jax.Array, level: Level, distance: float | jax.Array = DISTURBANCE) -> Level:
-    """One level as it is, and then disturbed by each but the first of ``keys``: a batch of as many as there are keys."""
+    """One level as it is, then disturbed by each but the first of ``keys``: a batch of as many as there are keys."""
     far = jnp.where(jnp.arange(len(keys)) == 0, 0.0, distance)
     return jax.vmap(disturb, in_axes=(0, None, 0))(keys, level, far)

@@ -128,10 +128,14 @@ def explore(
     return jax.lax.while_loop(more, body, (jnp.int32(0), archives))[1]
 
 
-def _iterate(env: KinetixEnv, key: jax.Array, level: Level, archive: Archive, hold: jax.Array, cell: jax.Array) -> Archive:
+def _iterate(
+    env: KinetixEnv, key: jax.Array, level: Level, archive: Archive, hold: jax.Array, cell: jax.Array
+) -> Archive:
     shape = PICKS, REACH, CONTROLS
     whole, choices = (PICKS, 1, CONTROLS), (PICKS, 1, CONTROLS, CHOICES)
-    u_pick, u_greed, u_choice, u_change, u_stick, u_taste = uniforms(key, (PICKS,), (PICKS,), shape, shape, whole, choices)
+    u_pick, u_greed, u_choice, u_change, u_stick, u_taste = uniforms(
+        key, (PICKS,), (PICKS,), shape, shape, whole, choices
+    )
     pick = _pick(u_pick, u_greed, archive, (env.max_steps - 1) // hold)
     drawn = picked(u_choice, open_chances(level) * jnp.exp(TASTE * logistic(u_taste))).astype(jnp.int8)
     presses = sticky(drawn, u_change >= among(u_stick, RELUCTANCE))  # (P, REACH, 6)

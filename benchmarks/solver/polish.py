@@ -44,7 +44,9 @@ def polish(
         ValueError: for a size that has no name of its own, which the training does not take.
     """
     if level.size not in SIZES.values():
-        raise ValueError(f"training takes sizes {', '.join(SIZES)}, and the level has size {level.size.name!r}: resize it")
+        raise ValueError(
+            f"training takes sizes {', '.join(SIZES)}, and the level has size {level.size.name!r}: resize it"
+        )
     began = time.perf_counter()
     solution = Solution()
     with tempfile.TemporaryDirectory() as folder:

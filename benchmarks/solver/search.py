@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kinetix_ued.environment import KinetixEnv
-from kinetix_ued.world import Level
+from kinetix_ued.world import Level, driven_channels
 
 from .cross_entropy import Beliefs, generation, leaning, replay_disturbed, unbiased
 from .explore import Archive, empty_archive, explore
@@ -70,6 +70,7 @@ class _Task:
     level: Level
     key: jax.Array
     solution: Solution
+    driven: bool  # something in the level listens to the agent
     attempt: int = -1
     age: int = 0  # generations in this phase
     stale: int = 0  # of them, the last ones without progress
@@ -116,7 +117,8 @@ def solve_levels(
     levels = jax.device_get(levels)
     count = len(levels)
     width = min(settings.width, count)
-    tasks = [_Task(i, _at(levels, i), jax.random.fold_in(key, i), Solution()) for i in range(count)]
+    driven = jax.device_get(_driven(levels))
+    tasks = [_Task(i, _at(levels, i), jax.random.fold_in(key, i), Solution(), bool(driven[i])) for i in range(count)]
     waiting = tasks[::-1]
     active: list[_Task] = []
     compiled: set[str] = set()
@@ -139,7 +141,9 @@ def solve_levels(
 
 def _refuse(levels: Level, env: Any) -> None:
     if not isinstance(env, KinetixEnv) or env.actions.name != "multi_discrete":
-        raise ValueError("the solver searches multi-discrete actions: make the environment with actions='multi_discrete'")
+        raise ValueError(
+            "the solver searches multi-discrete actions: make the environment with actions='multi_discrete'"
+        )
     if levels.gravity.ndim != 2 or len(levels) == 0:
         raise ValueError("solve_levels takes a batch of at least one level: jax.tree.map(lambda x: x[None], level)")
     if levels.size != env.size:
@@ -155,19 +159,18 @@ def _begin(task: _Task, env: KinetixEnv) -> None:
         task.archive = jax.device_get(empty_archive(task.level))
     else:
         task.beliefs = jax.device_get(unbiased(task.level))
-        task.horizon = min(int(task.way.extent), env.max_steps)
+        task.horizon = min(int(task.way.extent), env.max_steps) if task.driven else env.max_steps
 
 
 def _finish(task: _Task, settings: SearchSettings) -> None:
     """Note whether the search of a level has come to its end."""
     solution = task.solution
     spent = solution.generations >= settings.generations or solution.seconds >= settings.seconds
-    task.over |= spent or (solution.solved and not settings.robust)
+    hopeless = not task.driven and not solution.solved  # all that can happen has happened
+    task.over |= spent or hopeless or (solution.solved and not settings.robust)
 
 
-def _advance(
-    tasks: list[_Task], width: int, env: KinetixEnv, settings: SearchSettings, compiled: set[str]
-) -> None:
+def _advance(tasks: list[_Task], width: int, env: KinetixEnv, settings: SearchSettings, compiled: set[str]) -> None:
     """One generation in each of some levels of one group; the program's other places stay idle.
 
     Its time counts, unless something was compiled: ``compiled`` notes what there is already.
@@ -241,7 +244,7 @@ def _mend(
 def _evolve(
     tasks: list[_Task], busy: int, keys: jax.Array, env: KinetixEnv, settings: SearchSettings
 ) -> tuple[list[Callable], bool]:
-    """A generation of the cross-entropy method: what is to be done with each task, and whether sequences were tested."""
+    """A generation of the cross-entropy method: what is to be done with each task, and whether any was tested."""
     refining = tasks[0].phase == REFINEMENT
     draws = settings.draws if refining else 1
     levels = _stack([task.level for task in tasks])
@@ -286,6 +289,12 @@ def _evolve(
         return take
 
     return [note(i) for i in range(len(tasks))], tested is not None
+
+
+@jax.jit
+def _driven(levels: Level) -> jax.Array:
+    """Which of some levels have anything that listens to the agent."""
+    return jax.vmap(driven_channels)(levels).any(axis=-1)
 
 
 @jax.jit
@@ -347,10 +356,9 @@ def _longest(steps: int, max_steps: int) -> int:
 
 
 def _stack(trees: list[Any]) -> Any:
-    """One tree of several. On the host, as all between two generations: small programs for it would take long to compile."""
+    """One tree of several. On the host, as all between generations: many small programs would have to be compiled."""
     return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
 
 
 def _at(tree: Any, index: int) -> Any:
     return jax.tree.map(lambda x: x[index], tree)
-

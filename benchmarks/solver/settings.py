@@ -56,7 +56,9 @@ class SearchSettings:
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise ValueError(f"{name} must be a finite number above 0; got {getattr(self, name)}")
         if self.population < 8 * self.draws:
-            raise ValueError(f"{self.draws} draws need a population of at least {8 * self.draws}; got {self.population}")
+            raise ValueError(
+                f"{self.draws} draws need a population of at least {8 * self.draws}; got {self.population}"
+            )
 
 
 @dataclasses.dataclass

@@ -25,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--generator", metavar="NAME", help="solve generated levels instead: a generator's name, or file.py:function")
     add("--size", default=GENERATED_ONLY["size"], help="size of generated levels (%(default)s)")
     add("-n", "--count", type=positive, dest="n", metavar="N", help=f"how many levels to generate ({DEFAULT_COUNT})")
-    add("--filter", action="append", default=[], metavar="NAME", dest="filters", help="leave out levels that this marks")
+    add(
+        "--filter", action="append", default=[], metavar="NAME", dest="filters", help="leave out levels that this marks"
+    )
     add("--seconds", type=float, default=60.0, help="time budget a level (%(default)s)")
     add("--generations", type=positive, default=1000, help="generations a level at most (%(default)s)")
     add("--population", type=positive, default=512, help="sequences that a generation tries in a level (%(default)s)")
@@ -34,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--robust", action=argparse.BooleanOptionalAction,
         help="search on until a solution holds from disturbed starts, too (yes for files, no for generated levels)",
     )  # fmt: skip
-    add("--polish", type=positive, metavar="STEPS", help="train PPO for so many steps on each level that stays unsolved")
+    add(
+        "--polish", type=positive, metavar="STEPS", help="train PPO for so many steps on each level that stays unsolved"
+    )
     add("--check", action="store_true", help="play what was found again on both engines, with 10 disturbed starts each")
     add("--seed", type=seed, default=0, help="seed of the levels and of the search (%(default)s)")
     add("--engine", choices=("auto", "warp", "jax"), default="auto", help="physics engine of the search (%(default)s)")
@@ -146,7 +150,9 @@ def solve(
                 solution.generations = spent.generations
                 solution.nearest = min(solution.nearest, spent.nearest)
             checks = record(levels[index], solution, targets[index], arguments)
-            results[index] = result = {"level": names[index], "size": levels[index].size.name} | outcome(solution, checks)
+            results[index] = result = {"level": names[index], "size": levels[index].size.name} | outcome(
+                solution, checks
+            )
             result["proof"] = str(targets[index]) if targets[index] and solution.solved else None
             tell(line(result))
 
@@ -223,7 +229,8 @@ def line(result: dict[str, Any]) -> str:
     held = f"holds from {result['robust_share']:.0%} of disturbed starts"
     text = f"{result['level']}: solved in {result['steps']} steps by {result['method']}, {held} ({spent})"
     for engine, check in result["checks"].items():
-        text += f"; {engine}: {'solved' if check['solved'] else 'not solved'}, {check['robust']} of {check['draws']} disturbed"
+        verdict = "solved" if check["solved"] else "not solved"
+        text += f"; {engine}: {verdict}, {check['robust']} of {check['draws']} disturbed"
     return text
 
 
