@@ -1,7 +1,7 @@
 """Scores on levels that were held out of training, and speed."""
 
 from .buffering import BufferSettings, format_buffer, measure_buffer
-from .comparison import ComparisonSettings, compare, format_comparison, plot_comparison
+from .comparison import ComparisonSettings, refuse_unplayable, trained_methods
 from .evaluate import Evaluation, evaluate
 from .generation import GenerationSettings, fitting_generators, format_generation, measure_generation
 from .heldout import HELDOUT_SEED, heldout_random
@@ -17,6 +17,7 @@ from .report import (
     results,
     thumbnails,
     write_json,
+    write_plot,
     write_text,
 )
 from .statistics import (
@@ -53,12 +54,10 @@ __all__ = [
     "TrainingSettings",
     "as_json",
     "bootstrap",
-    "compare",
     "conditional_value_at_risk",
     "evaluate",
     "fitting_generators",
     "format_buffer",
-    "format_comparison",
     "format_generation",
     "format_html",
     "format_markdown",
@@ -79,13 +78,15 @@ __all__ = [
     "measure_training",
     "measure_validity",
     "named_suite",
-    "plot_comparison",
     "probability_of_improvement",
     "random_suite",
     "refuse_overwriting",
+    "refuse_unplayable",
     "results",
     "thumbnails",
+    "trained_methods",
     "wilson",
     "write_json",
+    "write_plot",
     "write_text",
 ]

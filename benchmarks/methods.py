@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import glob
 import os
 from collections.abc import Callable, Sequence
@@ -10,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from kinetix_ued.environment import KinetixEnv, make
 from kinetix_ued.training import Run, seed_folders
-from kinetix_ued.world import SIZES, Size, get_engine
+from kinetix_ued.world import SIZES, Size, get_engine, size_of
 
 from .evaluate import Evaluation, evaluate
 from .fitting import refuse_misfit
@@ -50,7 +52,13 @@ class Method:
         if not self.runs:
             return [{"source": source} for source in self.sources]
         return [
-            {"source": source, "updates": run.updates, "steps": run.counts, "config": run.config.to_dict()}
+            {
+                "source": source,
+                "updates": run.updates,
+                "steps": run.counts,
+                "seconds": round(sum(line["seconds"] for line in run.metrics[: run.updates]), 3),
+                "config": run.config.to_dict(),
+            }
             for source, run in zip(self.sources, self.runs)
         ]
 
@@ -155,16 +163,60 @@ def shared_environment(methods: Sequence[Method], engine: str | None = None) -> 
     return dataclasses.replace(base, engine=get_engine(engine, base.physics).name) if engine else base
 
 
-def playing_size(suite: Suite, methods: Sequence[Method]) -> Size:
-    """The smallest size that holds the levels and those of all runs that play them: a run's own, if they fit into it."""
-    size = suite.levels.size
-    wanted = [size, *(run.env.size for method in methods for _, run in method.runs_for(size))]
-    for size in wanted:
-        if all(size.holds(other) for other in wanted):
-            return size
-    counts = [field.name for field in dataclasses.fields(Size)]
-    needed = Size(**{count: max(getattr(size, count) for size in wanted) for count in counts})
-    return next((size for size in SIZES.values() if size.holds(needed)), needed)
+def playing_size(size: Size, methods: Sequence[Method]) -> Size:
+    """The smallest size that holds levels of ``size`` and those of all runs that play them: a run's own, if it does.
+
+    Where nobody has a size of its own it is a standard one.
+    """
+    own = [run.env.size for method in methods for _, run in method.runs_for(size)]
+    for candidate in ([size, *own] if own else SIZES.values()):
+        if all(candidate.holds(other) for other in (size, *own)):
+            return candidate
+    needed = functools.reduce(Size.joined, own, size)
+    return next((standard for standard in SIZES.values() if standard.holds(needed)), needed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Levels of a suite that are played in one size.
+
+    Attributes:
+        members: their places in the suite (P)
+        suite: these levels, in the size they are played in
+        entrants: of each method by name, the policy of each run and what it plays in
+    """
+
+    members: np.ndarray
+    suite: Suite
+    entrants: dict[str, list[tuple[Policy, KinetixEnv]]]
+
+
+def parts_of(suite: Suite, methods: Sequence[Method], base: KinetixEnv) -> list[Part]:
+    """A suite, divided by the size in which its levels are played and by the runs that play them.
+
+    Every level is played in the smallest size that holds it and in which all methods can play it.
+
+    Args:
+        suite: levels of any sizes.
+        methods: see ``load_methods``.
+        base: the rules; each run keeps its own observation and kind of action.
+
+    Raises:
+        ValueError: for a run that does not fit; names it, and what it plays.
+    """
+    together: dict[Any, tuple[Size, list[str]]] = {}
+    for own in dict.fromkeys(suite.sizes):
+        size = size_of(own)
+        playing = playing_size(size, methods)
+        chosen = tuple(source for method in methods for source, _ in method.runs_for(size))
+        together.setdefault((playing, chosen), (size, []))[1].append(own)
+    parts = []
+    for (playing, _), (size, names) in together.items():
+        members = np.flatnonzero(np.isin(suite.sizes, names))
+        env = dataclasses.replace(base, size=playing)
+        entrants = {method.name: method.policies(env, size) for method in methods}
+        parts.append(Part(members, suite.subset(members).resized(playing), entrants))
+    return parts
 
 
 Play = Callable[..., Evaluation]
@@ -176,9 +228,8 @@ def _play(title: str, policy: Policy, suite: Suite, env: KinetixEnv, **options: 
 
 
 def play_methods(
-    methods: Sequence[Method],
     suite: Suite,
-    base: KinetixEnv,
+    parts: Sequence[Part],
     *,
     key: jax.Array,
     name: str = "",
@@ -191,32 +242,44 @@ def play_methods(
     Runs of a method draw from different keys, and the same run from the same one whatever stands beside it.
 
     Args:
-        methods: see ``load_methods``.
-        suite: to be played in the size of ``base``.
-        base: the rules; each run keeps its own observation and kind of action.
+        suite: what is played.
+        parts: of it, with those who play them; see ``parts_of``.
         key: of all randomness.
         name: of the suite.
         worst: play it a second time, for the solve rate on the worst levels.
         play: in place of ``evaluate``.
         options: attempts, greedy and batch, as for ``evaluate``.
-
-    Raises:
-        ValueError: for a policy that does not fit, before anything is played.
     """
-    entrants = [(method, method.policies(base, suite.levels.size)) for method in methods]
-    suite = suite.resized(base.size)
+
+    def run_of(title: str, method: str, number: int, key: jax.Array) -> Evaluation:
+        found = []
+        for i, part in enumerate(parts):
+            policy, env = part.entrants[method][number]
+            where = f"{title}, {env.size.name}" if len(parts) > 1 else title
+            found.append(play(where, policy, part.suite, env, key=jax.random.fold_in(key, i), **options))
+        return _joined(found, [part.members for part in parts], len(suite.names))
 
     def all_runs(word: str, key: jax.Array) -> dict[str, list[Evaluation]]:
-        found = {}
-        for method, policies in entrants:
-            titles = [method.name + word, *(f"{method.name} ({i})" + word for i in range(2, len(policies) + 1))]
-            keys = [jax.random.fold_in(key, i) for i in range(len(policies))]
-            found[method.name] = [
-                play(title, policy, suite, env, key=key, **options)
-                for title, (policy, env), key in zip(titles, policies, keys)
-            ]
+        found: dict[str, list[Evaluation]] = {}
+        for method, policies in parts[0].entrants.items():
+            for number in range(len(policies)):
+                title = (f"{method} ({number + 1})" if number else method) + word
+                found.setdefault(method, []).append(run_of(title, method, number, jax.random.fold_in(key, number)))
         return found
 
     first = all_runs("", key)
     again = all_runs(", again", jax.random.fold_in(key, SECOND)) if worst else {}
-    return Played(suite, first, again, name)
+    return Played(suite, first, again, name, tuple(dict.fromkeys(part.suite.levels.size.name for part in parts)))
+
+
+def _joined(evaluations: Sequence[Evaluation], members: Sequence[np.ndarray], levels: int) -> Evaluation:
+    """One evaluation of all levels from those of its parts; it has no environment if they differ."""
+    if len(evaluations) == 1:
+        return evaluations[0]
+    places = np.argsort(np.concatenate(members))
+    assert len(places) == levels
+    joined = lambda name: np.concatenate([getattr(e, name) for e in evaluations])[places]
+    return Evaluation(
+        **{name: joined(name) for name in ("solved", "returns", "lengths", "nonfinite")},
+        **{name: sum(getattr(e, name) for e in evaluations) for name in ("environment_steps", "idle_steps", "seconds")},
+    )

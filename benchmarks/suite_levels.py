@@ -21,6 +21,7 @@ from kinetix_ued.levels import (
     read_level,
     resize_level,
     stack_levels,
+    trim_level,
 )
 from kinetix_ued.world import Level, Size, size_of
 
@@ -70,8 +71,20 @@ class Suite:
         """The content hash of each level (L), as ``hash_text`` has it."""
         return hash_texts(self.levels)
 
+    def subset(self, members: np.ndarray) -> Suite:
+        """The levels in these places (L) int."""
+        chosen = lambda values: tuple(values[i] for i in members)
+        return dataclasses.replace(
+            self,
+            levels=self.levels[members],
+            names=chosen(self.names),
+            folders=chosen(self.folders),
+            sizes=chosen(self.sizes),
+            metadata=chosen(self.metadata),
+        )
+
     def resized(self, size: Size) -> Suite:
-        """The same levels in a larger size.
+        """The same levels in another size.
 
         Raises:
             ValueError: for a size that does not hold them; names those that do not fit.
@@ -80,7 +93,8 @@ class Suite:
         if large:
             named = listed([f"{self.folders[i]}/{self.names[i]} ({self.sizes[i]})" for i in large])
             raise ValueError(f"size {size.name!r} holds too little for {named}: use {self.levels.size.name!r}")
-        return dataclasses.replace(self, levels=resize_level(self.levels, size, self.source))
+        large = resize_level(self.levels, self.levels.size.joined(size), self.source)
+        return dataclasses.replace(self, levels=trim_level(large, size, self.source))
 
 
 def load_suite(paths: Sequence[str | os.PathLike[str]], *, skip_bad: bool = False) -> Suite:

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from kinetix_ued.benchmarks import methods
+from kinetix_ued.benchmarks import Evaluation, methods
 from kinetix_ued.benchmarks import suite as suites
 from kinetix_ued.cli import main
 from kinetix_ued.environment import make
@@ -30,9 +30,8 @@ def loaded(monkeypatch):
         shapes = jax.eval_shape(network.init, jax.random.key(0), env.observation_space())
         params = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
         policy = TrainedPolicy(network, params, env.observation_space())
-        return SimpleNamespace(
-            config=config, env=env, policy=policy, updates=3, counts={"learning": 64, "evaluation": 5}
-        )
+        counts, lines = {"learning": 64, "evaluation": 5}, [{"seconds": 20.0}] * 4
+        return SimpleNamespace(config=config, env=env, policy=policy, updates=3, counts=counts, metrics=lines)
 
     monkeypatch.setattr(methods, "Run", SimpleNamespace(load=load))
 
@@ -105,10 +104,12 @@ def test_runs_of_one_table_share_their_rules_and_a_size_that_all_can_play(tmp_pa
     with pytest.raises(ValueError, match="frame_skip=2 and .*other with frame_skip=4"):
         methods.shared_environment(load(flat, other))
     assert methods.shared_environment(load(flat), "jax").engine == "jax"
-    small, large = (SimpleNamespace(levels=empty_level(size)) for size in ("s", "l"))
-    assert methods.playing_size(small, load(flat)) == size_of("s")
+    small, between, large = map(size_of, ("s", "5p3c1j1t", "l"))
+    assert methods.playing_size(small, load(flat)) == small
     assert methods.playing_size(small, load(wide, "noop")) == size_of("m")
-    assert methods.playing_size(large, load(wide)) == size_of("l")
+    assert methods.playing_size(large, load(wide)) == large
+    assert methods.playing_size(between, load("noop", "random")) == size_of("m")
+    assert methods.playing_size(between, load(flat)) == between
     (narrow,), (free,) = load(flat), load(wide)
     assert free.policies(make("l"))[0][1].observation.name == "entity"
     with pytest.raises(ValueError, match="flat does not fit size 'l'.*plays observation 'symbolic_flat'.*size 's'"):
@@ -117,15 +118,47 @@ def test_runs_of_one_table_share_their_rules_and_a_size_that_all_can_play(tmp_pa
 
 def test_a_method_may_have_an_agent_for_each_size(tmp_path, loaded):
     runs = [run_folder(tmp_path / s, observation="symbolic_flat", network="flat_mlp", size=s) for s in "sml"]
-    (method,) = methods.load_methods([f"flat={runs[0]},{runs[1]},{runs[2]}"])
-    base = methods.shared_environment([method])
+    flat, noop = methods.load_methods([f"flat={runs[0]},{runs[1]},{runs[2]}", "noop"])
     for size, run in zip("sml", runs):
-        suite = SimpleNamespace(levels=empty_level(size))
-        assert [source for source, _ in method.runs_for(suite.levels.size)] == [str(run)]
-        env = dataclasses.replace(base, size=methods.playing_size(suite, [method]))
-        assert env.size == size_of(size) and len(method.policies(env, suite.levels.size)) == 1
+        assert [source for source, _ in flat.runs_for(size_of(size))] == [str(run)]
+        assert methods.playing_size(size_of(size), [flat, noop]) == size_of(size)
     between = size_of("5p3c1j1t")
-    assert [source for source, _ in method.runs_for(between)] == [str(runs[1])]
+    assert [source for source, _ in flat.runs_for(between)] == [str(runs[1])]
+
+
+def test_levels_of_all_sizes_in_one_suite_are_played_by_the_agents_that_fit(tmp_path, loaded):
+    """Every level keeps its place and its content, whoever plays it in whatever size."""
+    sizes = ["l", "s", "m", "s", "5p3c1j1t"]
+    for i, size in enumerate(sizes):
+        level = empty_level(size).replace(gravity=np.array([0, -1.0 - i], np.float32))
+        save_level(level, tmp_path / "levels" / f"{i}.json")
+    suite = suites.load_suite([tmp_path / "levels"])
+    runs = [
+        run_folder(tmp_path / f"{s}-{seed}", observation="symbolic_flat", network="flat_mlp", size=s, seed=seed)
+        for s in "sml"
+        for seed in (0, 1)
+    ]
+    flat, noop = methods.load_methods(["flat=" + ",".join(map(str, runs)), "noop"])
+    parts = methods.parts_of(suite, [flat, noop], methods.shared_environment([flat]))
+    found = {part.suite.levels.size.name: part for part in parts}
+    assert {size: part.members.tolist() for size, part in found.items()} == {"l": [0], "s": [1, 3], "m": [2, 4]}
+    assert all(len(part.entrants["flat"]) == 2 and len(part.entrants["noop"]) == 1 for part in parts)
+    for part in parts:
+        assert list(part.suite.hashes) == [suite.hashes[i] for i in part.members]
+
+    def play(title, policy, levels, env, *, key, attempts):
+        told = np.stack([np.asarray(levels.levels.gravity)[:, 1]] * attempts, axis=1)
+        return Evaluation(told < -2, told, told.astype(int), told > 0, 1, 2, 3.0)
+
+    played = methods.play_methods(suite, parts, key=jax.random.key(0), attempts=2, play=play)
+    assert played.sizes == ("l", "s", "m") and played.suite is suite
+    for evaluation in (*played.evaluations["flat"], *played.evaluations["noop"]):
+        assert evaluation.returns[:, 0].tolist() == [-1, -2, -3, -4, -5] and evaluation.idle_steps == 6
+        assert evaluation.solved[:, 1].tolist() == [False, False, True, True, True]
+    (alone,) = methods.parts_of(suite, methods.load_methods([str(run_folder(tmp_path / "x", size="l"))]), make("l"))
+    assert alone.suite.levels.size == size_of("l") and alone.members.tolist() == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match="s-0 does not fit size 'l'"):
+        methods.parts_of(suite, methods.load_methods([str(runs[0])]), make("s"))
 
 
 def test_several_suites_and_policies_are_played_and_written_in_three_forms(
@@ -136,7 +169,7 @@ def test_several_suites_and_policies_are_played_and_written_in_three_forms(
     drawn = suites.load_suite([folder])
     monkeypatch.setattr(suites, "random_suite", lambda size, n, seed: drawn)
     (folder / "c.json").write_text("{}")
-    forms = {kind: tmp_path / f"report.{kind}" for kind in ("json", "markdown", "html")}
+    forms = {kind: tmp_path / f"report.{kind}" for kind in ("json", "markdown", "html", "plot")}
     files = [word for kind, path in forms.items() for word in (f"--{kind}", str(path))]
     command = ["eval", str(tmp_path / "mine"), "noop", "--attempts", "2", "--suite", str(folder), "random-s:2", *files]
     assert "c.json" in refused(capsys, *command) and not any(path.exists() for path in forms.values())
@@ -154,6 +187,8 @@ def test_several_suites_and_policies_are_played_and_written_in_three_forms(
     assert (mine["levels"][0]["attempts"], noop["levels"][0]["attempts"]) == (4, 2)
     assert mine["mean"]["solve_rate"] == 0 and mine["mean"]["mean_length"] == 4
     assert "c.json" in forms["markdown"].read_text() and "data:image/png" in forms["html"].read_text()
+    assert "| 1.0 |" in forms["markdown"].read_text(), "minutes of three updates, 20 seconds each"
+    assert forms["plot"].read_bytes().startswith(b"\x89PNG")
     assert "--overwrite" in refused(capsys, *command)
 
 

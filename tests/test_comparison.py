@@ -1,66 +1,77 @@
 """Comparisons: a tiny one end to end, continued where it stopped; and what they refuse."""
 
+import dataclasses
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from kinetix_ued.benchmarks import ComparisonSettings, compare, format_comparison
+from kinetix_ued.benchmarks import ComparisonSettings, trained_methods
 from kinetix_ued.cli import main
-
-LEVELS = Path(__file__).parent / "data" / "random" / "s"
+from kinetix_ued.training.run import write_config
 
 SMALL = {"steps": 8 * 16 * 2, "progress": False}
+CHANGES = [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]
 
 
-def settings(path, **changes):
-    base = {"methods": ("dr", "robust-plr"), "seeds": 2, "preset": "tiny", "changes": SMALL, "attempts": 2}
-    base |= {"suites": ("random-s:6", str(LEVELS))}
-    return ComparisonSettings(out=str(path), **(base | changes))
-
-
-def test_a_comparison_is_trained_once_and_summed_up(tmp_path):
-    told = []
-    measured = compare(settings(tmp_path / "c"), say=told.append)
-    assert told == ["dr, seed 0", "robust-plr, seed 0", "dr, seed 1", "robust-plr, seed 1"]
-    assert list(measured["suites"]) == ["random-s:6", str(LEVELS)]
-    name, suite = next(iter(measured["suites"].items()))
-    assert len(suite["levels"]) == 6
-    for method in ("dr", "robust-plr"):
-        found = suite["methods"][method]
-        rates = np.array(found["solve_rates"])
-        assert rates.shape == (2, 6) and set(np.unique(rates)) <= {0, 0.5, 1}
-        assert found["mean"]["estimate"] == pytest.approx(rates.mean())
-        assert found["mean"]["low"] <= rates.mean() <= found["mean"]["high"]
-        assert measured["methods"][method]["steps"]["learning"] == SMALL["steps"]
-    assert suite["methods"]["dr"]["improvement"] == 0.5
-    text = format_comparison(measured)
-    assert "| robust-plr | " in text and "256 learning steps a run, 2 seeds" in text
-
-    stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "c").rglob("*.npz")}
-    again = compare(settings(tmp_path / "c", seeds=1))
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "c").rglob("*.npz")} == stamps
-    first = lambda found: found["suites"][name]["methods"]["dr"]["solve_rates"][0]
-    assert first(again) == first(measured)
-
-
-def test_the_command_writes_tables_and_a_plot(tmp_path, capsys):
+def test_a_comparison_is_trained_once_and_summed_up(tmp_path, capsys):
+    """Two methods, one of them with two seeds at first; then the other seed joins, and nothing is trained twice."""
     out = tmp_path / "c"
-    arguments = ["compare", "--methods", "dr", "--seeds", "1", "--preset", "tiny", "--suite", "random-s:4", "--attempts", "1"]
-    changes = [text for name, value in SMALL.items() for text in ("--set", f"{name}={value}")]
-    assert main([*arguments, *changes, "--out", str(out)]) == 0
-    assert capsys.readouterr().out == (out / "comparison.md").read_text()
-    assert json.loads((out / "comparison.json").read_text())["settings"]["changes"] == SMALL
-    assert (out / "comparison.png").stat().st_size > 5000
-    for wrong, words in (
+    command = ["compare", "--preset", "tiny", *CHANGES, "--attempts", "2", "--baselines", "noop", "--out", str(out)]
+    command += ["--suite", "random-s:6", "holdout-s"]
+    assert main([*command, "--methods", "dr", "--seeds", "1"]) == 0
+    first = json.loads((out / "evaluation.json").read_text())
+    stamps = {path: path.stat().st_mtime_ns for path in out.rglob("*.npz")}
+    capsys.readouterr()
+    assert main([*command, "--methods", "dr", "robust-plr", "--seeds", "2"]) == 0
+    printed, told = capsys.readouterr()
+    cells = [line for line in told.splitlines() if ", size s, seed" in line]
+    assert cells == [f"{method}, size s, seed {seed}" for seed in (0, 1) for method in ("dr", "robust-plr")]
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+    assert sorted(path.name for path in out.iterdir() if path.is_dir()) == [
+        f"{method}-s-{seed}" for method in ("dr", "robust-plr") for seed in (0, 1)
+    ]
+
+    found = json.loads((out / "evaluation.json").read_text())
+    assert [policy["name"] for policy in found["policies"]] == ["dr", "robust-plr", "noop"]
+    assert [suite["suite"] for suite in found["suites"]] == ["random-s:6", "holdout-s"]
+    for before, suite in zip(first["suites"], found["suites"], strict=True):
+        rates = np.array([level["solve_rates"] for level in suite["policies"][0]["levels"]])
+        assert rates.shape == (len(suite["levels"]), 2) and set(np.unique(rates)) <= {0, 0.5, 1}
+        alone = np.array([level["solve_rates"] for level in before["policies"][0]["levels"]])
+        np.testing.assert_array_equal(rates[:, :1], alone)  # a run scores alike whatever stands beside it
+        assert suite["policies"][0]["mean"]["solve_rate"] == pytest.approx(rates.mean())
+        assert "interquartile_mean_over_seeds" in suite["policies"][0]
+    assert all(run["steps"]["learning"] == SMALL["steps"] for run in found["policies"][1]["runs"])
+    assert "Probability of improvement" in printed and "over runs alone" in printed
+    assert (out / "evaluation.png").stat().st_size > 5000 and (out / "evaluation.html").exists()
+    assert "| dr | 0, 1 | 256 |" in (out / "evaluation.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "wrong, words",
+    (
         (["--methods", "dreaming"], "unknown method 'dreaming'"),
-        (["--methods", "dr", "dr"], "named twice"),
+        (["--methods", "dr", "dr"], "a method is named twice"),
+        (["--sizes", "s", "m", "s"], "a size is named twice"),
+        (["--sizes", "xs"], "unknown size 'xs'"),
         (["--set", "speed=3"], "a field of the configuration"),
         (["--set", "steps=many"], "steps is of type int"),
+        (["--set", "seed=3"], "seed cannot be the same for all runs"),
         (["--preset", "slow"], "unknown preset"),
-        (["--suite", "random-m"], "size 's' holds too little for random-m/0000 (m)"),
-    ):
-        assert main([*arguments, *wrong, "--out", str(tmp_path / "x")]) == 2
-        assert words in capsys.readouterr().err
+        (["--suite", "random-m:2"], "random-m:2 has levels of size 'm' and agents are trained in s: add --sizes m"),
+    ),
+)
+def test_what_cannot_be_compared_is_refused_before_anything_is_trained(wrong, words, tmp_path, capsys):
+    arguments = ["compare", "--methods", "dr", "--preset", "tiny", "--suite", "random-s:2", "--out", str(tmp_path / "x")]
+    assert main([*arguments, *wrong]) == 2
+    assert words in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
+
+
+def test_a_folder_with_another_run_is_left_alone(tmp_path):
+    settings = ComparisonSettings(str(tmp_path), methods=("dr",), seeds=2, preset="tiny", changes=SMALL)
+    write_config(tmp_path / "dr-s-1", dataclasses.replace(settings.config("dr", "s", 1), clip=0.5))
+    with pytest.raises(ValueError, match="dr-s-1 holds a run with clip=0.5: ask for the same, or choose another --out"):
+        trained_methods(settings)
+    assert [path.name for path in tmp_path.iterdir()] == ["dr-s-1"]

@@ -21,6 +21,8 @@ from kinetix_ued.levels import (
     load_metadata,
     resize_level,
     save_level,
+    stack_levels,
+    trim_level,
 )
 from kinetix_ued.levels.mass import circle_inverses, polygon_inverses
 from kinetix_ued.levels.native import native_text
@@ -241,6 +243,17 @@ def test_resizing_a_batch_and_under_jit():
     for result in (resize_level(batch, "m"), jax.jit(lambda level: resize_level(level, "m"))(batch)):
         for i, level in enumerate(levels):
             assert_same_bits(resize_level(level, "m"), result[i])
+
+
+def test_trimming_undoes_resizing_and_loses_nothing():
+    levels = stack_levels([scrambled(load_level(file), seed=i) for i, file in enumerate(sorted(DATA.glob("m/*.json"))[:3])])
+    assert_same_bits(trim_level(resize_level(levels, "l"), "m"), levels)
+    assert_same_bits(trim_level(resize_level(levels[0], "l"), "m"), levels[0])
+    assert trim_level(levels, "m") is levels
+    with pytest.raises(LevelError, match="active: size 's' has no place for what is in the last slots: leave it in size 'm'"):
+        trim_level(levels, "s")
+    with pytest.raises(LevelError, match="size 'm' holds 6 polygons, this level has 12"):
+        trim_level(levels, "l")
 
 
 def test_load_level_pads_and_refuses_to_shrink():

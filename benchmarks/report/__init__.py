@@ -1,8 +1,9 @@
-"""What an evaluation looks like: tables for the terminal, JSON for everything else, Markdown and a page for readers."""
+"""What an evaluation looks like: tables for the terminal, JSON for everything else, Markdown a page and a picture for readers."""
 
 from .files import refuse_overwriting, write_json, write_text
 from .markdown import format_markdown
 from .page import format_html, thumbnails
+from .plot import write_plot
 from .provenance import commit, machine, versions
 from .results import SCHEMA, SCHEMA_VERSION, Played, as_json, pooled, results
 from .tables import aligned, suite_tables
@@ -26,5 +27,6 @@ __all__ = [
     "thumbnails",
     "versions",
     "write_json",
+    "write_plot",
     "write_text",
 ]

@@ -23,8 +23,8 @@ def machine_of(document: Mapping[str, Any]) -> str:
 
 
 def seeds_of(policy: Mapping[str, Any]) -> str:
-    """The seeds of a policy's runs."""
-    seeds = [str(run["config"]["seed"]) for run in policy["runs"] if "config" in run]
+    """The seeds of a policy's runs; each once, where a method has an agent of the same seed for each size."""
+    seeds = dict.fromkeys(str(run["config"]["seed"]) for run in policy["runs"] if "config" in run)
     return ", ".join(seeds) or "none"
 
 
@@ -42,6 +42,12 @@ def steps_of(policy: Mapping[str, Any]) -> str:
     return ", ".join(f"{mean:,.0f} {purpose}" for purpose, mean in means.items() if mean) or "none"
 
 
+def minutes_of(policy: Mapping[str, Any]) -> str:
+    """Time of training, a run's mean."""
+    seconds = [run["seconds"] for run in policy["runs"] if "seconds" in run]
+    return f"{sum(seconds) / len(seconds) / 60:.1f}" if seconds else "none"
+
+
 def holdout_of(policy: Mapping[str, Any]) -> str:
     """What the report says where training was allowed to use levels of the holdout suite; empty where it was not."""
     return "training was allowed to use holdout levels" if policy["allow_holdout"] else ""
@@ -51,7 +57,8 @@ def suite_of(suite: Mapping[str, Any]) -> str:
     """What a suite is, in a sentence."""
     count = len(suite["levels"])
     levels = f"{count} {'level' if count == 1 else 'levels'}"
-    return f"{levels} ({suite['source']}), content {suite['hash']}, played in size {suite['size']}."
+    sizes = "sizes" if "," in suite["size"] else "size"
+    return f"{levels} ({suite['source']}), content {suite['hash']}, played in {sizes} {suite['size']}."
 
 
 def protocol_of(document: Mapping[str, Any]) -> str:

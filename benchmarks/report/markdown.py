@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .account import budget_of, code_of, holdout_of, machine_of, protocol_of, seeds_of, steps_of, suite_of
+from .account import budget_of, code_of, holdout_of, machine_of, minutes_of, protocol_of, seeds_of, steps_of, suite_of
 from .tables import Table, as_markdown, suite_tables
 
 
@@ -24,12 +24,16 @@ def format_markdown(document: Mapping[str, Any]) -> str:
 
 
 def policies_table(document: Mapping[str, Any]) -> Table:
-    """A policy a row: runs, seeds, budget and steps of each run."""
-    rows = [
-        [policy["name"], seeds_of(policy), budget_of(policy), steps_of(policy), holdout_of(policy)]
-        for policy in document["policies"]
-    ]
-    return Table("Policies", ["policy", "seeds", "budget of a run", "environment steps of a run", "remark"], rows)
+    """A policy a row: seeds, budget, steps and time of training of each run."""
+    columns = {
+        "seeds": seeds_of,
+        "budget of a run": budget_of,
+        "environment steps of a run": steps_of,
+        "minutes of a run": minutes_of,
+        "remark": holdout_of,
+    }
+    rows = [[policy["name"], *(tell(policy) for tell in columns.values())] for policy in document["policies"]]
+    return Table("Policies", ["policy", *columns], rows)
 
 
 def origin(document: Mapping[str, Any]) -> list[str]:

@@ -54,12 +54,14 @@ class Played:
         evaluations: by name of the policy
         again: second evaluations with another key, for the worst levels; empty for none
         name: of the suite; where its levels are from, if empty
+        sizes: names of the sizes in which its levels were played; that of the suite's batch, if empty
     """
 
     suite: Suite
     evaluations: Evaluations
     again: Evaluations = dataclasses.field(default_factory=dict)
     name: str = ""
+    sizes: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -173,7 +175,7 @@ def _suite(part: Played, seed: int) -> dict[str, Any]:
         "suite": part.title,
         "source": suite.source,
         "hash": suite_hash(suite),
-        "size": suite.levels.size.name,
+        "size": ", ".join(part.sizes) or suite.levels.size.name,
         "levels": [_level(suite, i) for i in range(len(suite.names))],
         "skipped": [{"file": error.file, "problem": str(error)} for error in suite.skipped],
         "policies": [_policy(part, name, seed) for name in part.evaluations],

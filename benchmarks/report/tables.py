@@ -18,18 +18,26 @@ class Table(NamedTuple):
 
 
 def summary_table(suite: Document) -> Table:
-    """A policy a row: interquartile mean and mean with intervals, the worst shares where they were measured."""
+    """A policy a row: interquartile mean and mean with intervals, the worst shares where they were measured.
+
+    Where a policy has several runs, the interquartile mean has a second interval: that over its runs, on these levels.
+    """
     shares = [entry["share"] for entry in suite["policies"][0].get("worst", {}).get("shares", ())]
-    head = ["policy", "runs", "interquartile mean", "mean", *(f"worst {share:.0%}" for share in shares)]
+    several = any("interquartile_mean_over_seeds" in policy for policy in suite["policies"])
+    over_seeds = ["over runs alone"] if several else []
+    head = ["policy", "runs", "interquartile mean", *over_seeds, "mean", *(f"worst {share:.0%}" for share in shares)]
     rows = []
     for policy in suite["policies"]:
         whole, mean = policy["interquartile_mean"], policy["mean"]
         worst = [entry["estimate"] for entry in policy["worst"]["shares"]] if shares else []
+        seeds = policy.get("interquartile_mean_over_seeds")
+        ends = f"[{seeds['low']:.1%}, {seeds['high']:.1%}]".replace("%", "") if seeds else ""
         rows.append(
             [
                 policy["name"],
                 str(len(policy["runs"])),
                 with_interval(whole["estimate"], (whole["low"], whole["high"])),
+                *([ends] if several else []),
                 with_interval(mean["solve_rate"], mean["interval"]),
                 *(f"{rate:.1%}" for rate in worst),
             ]

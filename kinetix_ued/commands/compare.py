@@ -7,45 +7,75 @@ import sys
 from pathlib import Path
 
 from .common import positive, refuse_existing
+from .scoring import FORMS, score, suites_of, write_files
+
+FILES = dict(zip(FORMS, ("evaluation.json", "evaluation.md", "evaluation.html", "evaluation.png"), strict=True))
+"""What is written into the comparison's folder."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    methods = ("dr", "robust-plr", "accel", "sfl")
-    add("--methods", nargs="+", default=methods, metavar="NAME", help=f"methods, or file.py:function ({' '.join(methods)})")
-    add("--seeds", type=positive, default=3, help="runs of each method (%(default)s)")
+    methods, baselines = ("dr", "robust-plr", "accel", "sfl"), ("noop", "random")
+    add(
+        "--methods",
+        nargs="+",
+        default=methods,
+        metavar="NAME",
+        help=f"methods, or file.py:function ({' '.join(methods)})",
+    )
+    add(
+        "--sizes",
+        nargs="+",
+        default=[],
+        metavar="SIZE",
+        help="train an agent in each of them: a level is then played by that of the smallest size that holds it "
+        "(the preset's size)",
+    )
+    add("--seeds", type=positive, default=3, help="runs of each method and size (%(default)s)")
     add("--preset", default="quick", help="configuration that all runs start from (%(default)s)")
     add("--set", action="append", default=[], metavar="FIELD=VALUE", dest="changes", help="change a field for all runs")
-    add("--suite", nargs="+", default=[], metavar="NAME", help="suites by name, level files and folders to evaluate on, each "
-        "apart (held-out random levels, and the handmade ones, of the runs' size)")
-    add("--attempts", type=positive, default=10, help="attempts at each level (%(default)s)")
+    add(
+        "--baselines",
+        nargs="*",
+        choices=baselines,
+        default=baselines,
+        metavar="NAME",
+        help="what to show beside them (%(default)s)",
+    )
+    add(
+        "--suite",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="suites by name, level files and folders to evaluate on (held-out random levels, and the handmade ones, of "
+        "the runs' sizes)",
+    )
+    add("--attempts", type=positive, default=20, help="attempts at each level (%(default)s)")
     add("--out", required=True, metavar="DIR", help="folder of the comparison; what is done there is not done again")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from kinetix_ued.benchmarks import ComparisonSettings, compare, format_comparison, plot_comparison, write_json
-    from kinetix_ued.whole import whole_file
+    from kinetix_ued.benchmarks import ComparisonSettings, refuse_unplayable, trained_methods
+    from kinetix_ued.benchmarks.methods import load_methods, shared_environment
 
     settings = ComparisonSettings(
         out=arguments.out,
         methods=tuple(arguments.methods),
+        sizes=tuple(arguments.sizes),
         seeds=arguments.seeds,
         preset=arguments.preset,
         changes=changes_of(arguments.changes),
-        suites=tuple(arguments.suite),
-        attempts=arguments.attempts,
     )
     out = Path(arguments.out)
     if out.is_file():
         refuse_existing(out, overwrite=False)
-    measured = compare(settings, say=lambda line: print(line, file=sys.stderr))
-    text = format_comparison(measured)
-    print(text)
-    write_json(out / "comparison.json", measured, overwrite=True)
-    with whole_file(out / "comparison.md") as partial:
-        partial.write_text(text + "\n", encoding="utf-8")
-    plot_comparison(measured, out / "comparison.png")
-    print(f"written to {out}", file=sys.stderr)
+    every = [f"{kind}-{size}" for size in settings.sizes for kind in ("random", "holdout")]
+    suites = suites_of(arguments.suite or every)
+    refuse_unplayable(settings, suites)
+    methods = trained_methods(settings, say=lambda line: print(line, file=sys.stderr))
+    methods += load_methods(arguments.baselines)
+    document, played = score(methods, suites, shared_environment(methods), seed=0, attempts=arguments.attempts)
+    write_files({form: str(out / name) for form, name in FILES.items()}, document, played, overwrite=True)
     return 0
 
 

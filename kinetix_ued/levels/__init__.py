@@ -14,7 +14,7 @@ from .files import (
 )
 from .kinetix import level_from_kinetix, level_to_kinetix
 from .native import BASELINES, DIFFICULTIES, FAMILIES, METADATA, level_from_native, level_to_native
-from .resize import resize_level
+from .resize import resize_level, trim_level
 from .summary import SUMMARY, format_summary, summary
 from .validate import check_level, faults_of
 from .validity import FAULTS, STRICT, faults, valid
@@ -51,5 +51,6 @@ __all__ = [
     "save_level",
     "stack_levels",
     "summary",
+    "trim_level",
     "valid",
 ]

@@ -77,11 +77,7 @@ def resize_level(level: Level, size: str | Size, source: str = "level") -> Level
     _require_room(old, new, source)
     traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(level))
     xp = jnp if traced else np
-    bodies = body_slots(new, old.polygons, old.circles)
-    slots = {field: bodies for field in BODY_FIELDS}
-    slots |= {field: np.arange(old.joints) for field in JOINT_FIELDS}
-    slots |= {field: np.arange(old.thrusters) for field in THRUSTER_FIELDS}
-    slots |= {field: np.concatenate(contact_slots(new, old.polygons, old.circles)) for field in CONTACT_FIELDS}
+    slots = _slots(new, old)
 
     def place(field: str) -> jax.Array:
         """Slot by slot the level's value where it has one, the empty level's elsewhere."""
@@ -96,6 +92,45 @@ def resize_level(level: Level, size: str | Size, source: str = "level") -> Level
 
     moved = dataclasses.replace(level, size=new, **{field: place(field) for field in slots})
     return moved if traced or isinstance(level.gravity, np.ndarray) else jax.device_put(moved)
+
+
+def trim_level(level: Level, size: str | Size, source: str = "level") -> Level:
+    """The level in a smaller size whose slots hold all there is in it: ``resize_level`` backwards.
+
+    Takes one level or a batch, of arrays that are there; not for ``jax.jit``.
+
+    Raises:
+        LevelError: something is in a slot that ``size`` does not have.
+    """
+    old, new = level.size, size_of(size)
+    if old == new:
+        return level
+    _require_room(new, old, source)
+    slots = _slots(old, new)
+    for field in ("active", "joint_active", "thruster_active"):
+        lost = np.delete(np.asarray(getattr(level, field)), slots[field], axis=-1)
+        if lost.any():
+            problem = f"size {new.name!r} has no place for what is in the last slots"
+            raise LevelError(source, field, problem, f"leave it in size {old.name!r}")
+
+    def taken(field: str) -> np.ndarray:
+        values, default = np.asarray(getattr(level, field)), default_arrays(old)[field]
+        values = np.take(values, slots[field], axis=values.ndim - default.ndim)
+        if field in ("joint_a", "joint_b", "thruster_body"):
+            values = np.where(values >= old.polygons, values - (old.polygons - new.polygons), values)
+        return values.astype(default.dtype)
+
+    trimmed = dataclasses.replace(level, size=new, **{field: taken(field) for field in slots})
+    return trimmed if isinstance(level.gravity, np.ndarray) else jax.device_put(trimmed)
+
+
+def _slots(large: Size, small: Size) -> dict[str, np.ndarray]:
+    """For each field with slots, where those of ``small`` stand in ``large``."""
+    slots = {field: body_slots(large, small.polygons, small.circles) for field in BODY_FIELDS}
+    slots |= {field: np.arange(small.joints) for field in JOINT_FIELDS}
+    slots |= {field: np.arange(small.thrusters) for field in THRUSTER_FIELDS}
+    contacts = np.concatenate(contact_slots(large, small.polygons, small.circles))
+    return slots | {field: contacts for field in CONTACT_FIELDS}
 
 
 def _require_room(old: Size, new: Size, source: str) -> None:

@@ -78,6 +78,14 @@ class Size:
         """Whether a level of size ``other`` fits."""
         return all(getattr(self, f.name) >= getattr(other, f.name) for f in dataclasses.fields(self))
 
+    def joined(self, other: Size) -> Size:
+        """The smallest size in which levels of both fit.
+
+        >>> Size(5, 2, 1, 1).joined(Size(4, 3, 1, 0)).name
+        '5p3c1j1t'
+        """
+        return Size(*(max(getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self)))
+
 
 SIZES = {
     "s": Size(polygons=5, circles=2, joints=1, thrusters=1),

@@ -1,0 +1,58 @@
+"""A results document as one picture: interquartile means with their intervals, a panel for each suite."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from kinetix_ued.whole import whole_file
+
+from .files import refuse_overwriting
+
+COLUMNS = 3
+"""Panels beside each other."""
+
+
+def write_plot(path: str | os.PathLike[str], document: Mapping[str, Any], *, overwrite: bool = False) -> None:
+    """Draw what ``results`` returns into a PNG file, whole or not at all.
+
+    Raises:
+        ValueError: where ``path`` exists already, unless ``overwrite``.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    refuse_overwriting(path, overwrite)
+    suites, names = document["suites"], [policy["name"] for policy in document["policies"]]
+    columns = min(COLUMNS, len(suites))
+    rows = -(-len(suites) // columns)
+    figure = Figure(figsize=(1.5 + 3.6 * columns, rows * (1.2 + 0.35 * len(names))), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    for panel, suite in zip(panels, suites):
+        _panel(panel, suite, names)
+    for panel in panels[len(suites) :]:
+        panel.remove()
+    panels[0].invert_yaxis()
+    with whole_file(path) as partial:
+        figure.savefig(partial, format="png", dpi=150)
+
+
+def _panel(panel: Any, suite: Mapping[str, Any], names: list[str]) -> None:
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    found = [policy["interquartile_mean"] for policy in suite["policies"]]
+    for place, interval in enumerate(found):
+        width = interval["high"] - interval["low"]
+        panel.barh(place, width, left=interval["low"], height=0.5, color=f"C{place}", alpha=0.5)
+        panel.plot([interval["estimate"]] * 2, [place - 0.25, place + 0.25], color="black")
+    low, high = min(interval["low"] for interval in found), max(interval["high"] for interval in found)
+    margin = max(0.1 * (high - low), 0.02)
+    panel.set_xlim(max(low - margin, -0.005), min(high + margin, 1.005))
+    panel.xaxis.set_major_locator(MaxNLocator(5))
+    panel.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    panel.set_yticks(range(len(names)), names)
+    panel.set_title(f"{suite['suite']}, {len(suite['levels'])} levels")
+    panel.set_xlabel("solve rate, interquartile mean")
+    panel.grid(axis="x", alpha=0.3)
