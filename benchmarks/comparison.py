@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from kinetix_ued.training import FAMILIES, METHODS, Run, TrainConfig, method_preset, resume, train, validate, whole_episodes
+from kinetix_ued.training.checkpoint import refuse_other_config
+from kinetix_ued.training.config import decisive
 from kinetix_ued.training.run import CONFIG, read_config
 from kinetix_ued.user_code import names_a_file
 from kinetix_ued.world import size_of
@@ -22,10 +24,6 @@ from .suite_levels import Suite
 
 BASELINES = (NOOP, RANDOM)
 """Policies that need no training, to stand beside those that were trained."""
-
-FREE = ("out", "progress")
-"""Fields of the configuration that make no difference to what a run learns."""
-
 
 @dataclasses.dataclass(frozen=True)
 class ComparisonSettings:
@@ -128,10 +126,7 @@ def _refuse_another(config: TrainConfig) -> None:
     """Raise ValueError where the folder of a run holds one that was asked to do something else."""
     if not (Path(config.out) / CONFIG).exists():
         return
-    there, asked = read_config(config.out).to_dict(), config.to_dict()
-    if differing := [name for name in asked if name not in FREE and there[name] != asked[name]]:
-        named = ", ".join(f"{name}={there[name]!r}" for name in differing[:3])
-        raise ValueError(f"{config.out} holds a run with {named}: ask for the same, or choose another --out")
+    refuse_other_config(decisive(read_config(config.out)), decisive(config), Path(config.out))
 
 
 def _trained(config: TrainConfig) -> Run:

@@ -4,7 +4,7 @@ A generator is a function ``(key, size) -> Level``; ``GENERATORS`` names those o
 """
 
 from .edits import EDITS, Edit
-from .exclusion import excluding, hash_array, held_out, held_out_levels, refuse_held_out, sample_excluding
+from .exclusion import emptied, excluding, hash_array, held_out, held_out_levels, refuse_held_out, sample_excluding
 from .filters import FILTERS, Filter, lost_at_start, make_filter, noop_solves, overlapping, solved_at_start, uncontrollable
 from .generator import Generator
 from .locomotion import LocomotionLevels, locomotion_level
@@ -40,6 +40,7 @@ __all__ = [
     "SparseLevels",
     "TriangleLevels",
     "VehicleLevels",
+    "emptied",
     "excluding",
     "filtered",
     "has_levels",

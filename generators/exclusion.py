@@ -74,6 +74,19 @@ def held_out(levels: Level, hashes: Any) -> jax.Array:
     return (content_hash(levels)[:, None] == _checked(hashes)[None]).all(axis=-1).any(axis=-1)
 
 
+def emptied(levels: Level, hashes: Any) -> tuple[Level, jax.Array]:
+    """The levels with an empty room in the place of each that has one of these hashes, and how many there are () int32.
+
+    Traceable. For what comes from elsewhere than a sampler: edited levels, or a curriculum of the user's.
+
+    Args:
+        levels: with a leading axis n.
+        hashes: as for ``held_out`` (H, 2) uint32.
+    """
+    bad = held_out(levels, hashes)
+    return _where(bad, empty_level(levels.size), levels), bad.sum(dtype=jnp.int32)
+
+
 def sample_excluding(key: jax.Array, n: int, sample: Sampler, hashes: Any) -> tuple[Level, jax.Array]:
     """n levels from ``sample``, none with one of these hashes, and how many draws had one () int32. Traceable.
 

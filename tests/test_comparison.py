@@ -72,6 +72,6 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_trained(wrong, wo
 def test_a_folder_with_another_run_is_left_alone(tmp_path):
     settings = ComparisonSettings(str(tmp_path), methods=("dr",), seeds=2, preset="tiny", changes=SMALL)
     write_config(tmp_path / "dr-s-1", dataclasses.replace(settings.config("dr", "s", 1), clip=0.5))
-    with pytest.raises(ValueError, match="dr-s-1 holds a run with clip=0.5: ask for the same, or choose another --out"):
+    with pytest.raises(ValueError, match="dr-s-1 belongs to another configuration: clip is 0.5 there, 0.2 here"):
         trained_methods(settings)
     assert [path.name for path in tmp_path.iterdir()] == ["dr-s-1"]

@@ -1,5 +1,6 @@
 """Held out means held out: levels of the suites are recognised in every size, refused, and never drawn."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import pytest
 
 from kinetix_ued.benchmarks import holdout
 from kinetix_ued.benchmarks.published import published_levels
+from kinetix_ued.curricula import Curriculum, Plan
 from kinetix_ued.generators import exclusion
 from kinetix_ued.generators.exclusion import (
     TRIES,
+    emptied,
     excluding,
     hash_array,
     held_out,
@@ -21,7 +24,7 @@ from kinetix_ued.generators.exclusion import (
     sample_excluding,
 )
 from kinetix_ued.levels import content_hash, hash_text, hash_texts, load_level, load_levels, resize_level, save_level
-from kinetix_ued.training import preset
+from kinetix_ued.training import preset, train
 from kinetix_ued.training.build import build_sampler
 from kinetix_ued.world import empty_level
 
@@ -134,3 +137,29 @@ def test_training_refuses_a_generator_of_suite_levels_unless_told_otherwise():
         build_sampler(config, generator)
     sample, _ = build_sampler(preset("tiny", filters="", allow_holdout=True), generator)
     assert set(hash_texts(sample(jax.random.key(0), 2))) == {hash_text(level)}
+
+
+def fixed_curriculum(levels, batch):
+    """Plays the same levels for ever, whatever anyone says of them."""
+    plan = Plan(slots=jnp.full(batch, -1), restart=jnp.bool_(True), learn=jnp.bool_(True))
+    return Curriculum(lambda key: jnp.int32(0), lambda key, state: (levels, plan), lambda *noted: (jnp.int32(0), {}))
+
+
+def test_levels_of_a_curriculum_are_emptied_where_they_are_held_out():
+    """Whatever proposes them: a child that an edit made, or the user's own functions, later than anyone looked."""
+    marked, count = jax.jit(emptied)(LEVELS, HASHES[:2])
+    assert int(count) == 2 and not np.asarray(held_out(marked, HASHES[:2])).any()
+    others = hash_texts(LEVELS)[2:]
+    assert [text for text in hash_texts(marked) if text in others] == list(others)
+
+
+def test_training_refuses_a_curriculum_of_suite_levels_unless_told_otherwise(tmp_path):
+    config = preset("tiny", steps=8 * 16 * 2, eval_levels=0, progress=False, out=str(tmp_path / "run"))
+    names = [holdout.level_file(name) for name in holdout.holdout_names("s")[:2]]
+    levels = jax.tree.map(lambda *x: jnp.stack([x[i % 2] for i in range(8)]), *map(load_level, names))
+    curriculum = fixed_curriculum(levels, 8)
+    with pytest.raises(ValueError, match="the curriculum: 8 of 8 levels are held out .* is holdout/s/"):
+        train(config, curriculum)
+    assert not (tmp_path / "run").exists()
+    run = train(dataclasses.replace(config, allow_holdout=True), curriculum)
+    assert run.metrics[0]["levels/held_out"] == 0 and run.metrics[0]["levels/shapes"] > 2

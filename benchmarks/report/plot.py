@@ -1,4 +1,7 @@
-"""A results document as one picture: interquartile means with their intervals, a panel for each suite."""
+"""A results document as one picture: interquartile means with their intervals, a panel for each suite.
+
+Where a policy has several runs the interval over them alone is drawn darker inside the one over runs and levels.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +46,12 @@ def _panel(panel: Any, suite: Mapping[str, Any], names: list[str]) -> None:
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     found = [policy["interquartile_mean"] for policy in suite["policies"]]
-    for place, interval in enumerate(found):
-        width = interval["high"] - interval["low"]
-        panel.barh(place, width, left=interval["low"], height=0.5, color=f"C{place}", alpha=0.5)
+    inner = [policy.get("interquartile_mean_over_seeds") for policy in suite["policies"]]
+    for place, (interval, over_runs) in enumerate(zip(found, inner)):
+        for ends, alpha in ((interval, 0.4), (over_runs, 0.6)):
+            if ends is not None:
+                width = ends["high"] - ends["low"]
+                panel.barh(place, width, left=ends["low"], height=0.5, color=f"C{place}", alpha=alpha, linewidth=0)
         panel.plot([interval["estimate"]] * 2, [place - 0.25, place + 0.25], color="black")
     low, high = min(interval["low"] for interval in found), max(interval["high"] for interval in found)
     margin = max(0.1 * (high - low), 0.02)

@@ -121,6 +121,12 @@ def _refuse_holdout(sample: Sampler) -> None:
     refuse_held_out(levels, [f"level {n}" for n in range(_PROBED)], "the generator")
 
 
+def refuse_holdout_curriculum(curriculum: Curriculum) -> None:
+    """Raise ValueError where a user's curriculum begins with levels of the holdout suites; names them."""
+    first = jax.jit(lambda key: curriculum.propose(key, curriculum.init(key))[0])(jax.random.key(0))
+    refuse_held_out(first, [f"level {n}" for n in range(len(first))], "the curriculum")
+
+
 def build_curriculum(config: TrainConfig, sample: Sampler) -> Curriculum:
     """The curriculum over levels from ``sample``.
 

@@ -21,9 +21,17 @@ from kinetix_ued.agents import Policy
 from kinetix_ued.curricula import Curriculum
 from kinetix_ued.environment import KinetixEnv
 from kinetix_ued.generators import Generator
+from kinetix_ued.user_code import names_a_file
 
 from . import checkpoint
-from .build import build_curriculum, build_env, build_learner, build_network, build_sampler
+from .build import (
+    build_curriculum,
+    build_env,
+    build_learner,
+    build_network,
+    build_sampler,
+    refuse_holdout_curriculum,
+)
 from .callbacks import configured
 from .config import CUSTOM, TrainConfig, decisive, validate
 from .metrics import Callback
@@ -192,6 +200,8 @@ def _program(config: TrainConfig, curriculum: Curriculum | None, generator: Gene
     if curriculum is None:
         sample, filter_steps = build_sampler(config, generator)
         curriculum = build_curriculum(config, sample)
+    if not config.allow_holdout and (config.curriculum == CUSTOM or names_a_file(config.curriculum)):
+        refuse_holdout_curriculum(curriculum)
     init, update = make_update(config, env, network, build_learner(config, env, network), curriculum, filter_steps)
 
     def update_all(states: tuple[TrainState, ...]):

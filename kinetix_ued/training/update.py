@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from kinetix_ued.agents.advantage import generalised_advantages
 from kinetix_ued.curricula import Curriculum, Plan, Rollout
 from kinetix_ued.environment.actions import driven_channels
+from kinetix_ued.generators import emptied, hash_array
 from kinetix_ued.levels import summary
 
 from .config import TrainConfig
@@ -106,6 +107,7 @@ def make_update(
     if curriculum.students not in (1, 2):
         raise ValueError(f"a curriculum has one student, or two with an antagonist; got {curriculum.students}")
     batch, params = config.environments, env.default_params
+    held_out = None if config.allow_holdout else hash_array()
     parts_of = (lambda state: driven_channels(state.level)) if config.skip_idle_channels else None
 
     def init(key: jax.Array) -> TrainState:
@@ -159,6 +161,9 @@ def make_update(
     def update(state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
         propose_key, play_key = jax.random.split(jax.random.fold_in(state.key, state.update))
         levels, plan = curriculum.propose(propose_key, state.curriculum)
+        dropped = jnp.int32(0)
+        if held_out is not None:
+            levels, dropped = emptied(levels, held_out)
         fresh, first = fresh_states(levels), state.update == 0
         agent, players, played, metrics = play(state.agent, state.players, fresh, plan, first, play_key)
         antagonist = state.antagonist
@@ -170,6 +175,7 @@ def make_update(
         curriculum_state, noted = curriculum.update(state.curriculum, levels, played, plan)
         metrics |= {f"curriculum/{name}": value for name, value in noted.items()}
         metrics |= {f"levels/{name}": value.mean() for name, value in summary(levels).items()}
+        metrics["levels/held_out"] = dropped
         sampled = (plan.slots < 0).sum(dtype=jnp.int32) if plan.sampled is None else plan.sampled
         metrics |= {
             "steps/learning": jnp.where(plan.learn, config.update_steps, 0),

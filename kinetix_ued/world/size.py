@@ -81,8 +81,8 @@ class Size:
     def joined(self, other: Size) -> Size:
         """The smallest size in which levels of both fit.
 
-        >>> Size(5, 2, 1, 1).joined(Size(4, 3, 1, 0)).name
-        '5p3c1j1t'
+        >>> Size(6, 2, 1, 1).joined(Size(5, 3, 1, 1)).name
+        '6p3c1j1t'
         """
         return Size(*(max(getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self)))
 
