@@ -8,11 +8,22 @@ are worth is then the business of ``methods`` and ``report``, as for any other r
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kinetix_ued.training import FAMILIES, METHODS, Run, TrainConfig, method_preset, resume, train, validate, whole_episodes
+from kinetix_ued.training import (
+    FAMILIES,
+    METHODS,
+    Run,
+    TrainConfig,
+    method_preset,
+    resume,
+    train,
+    validate,
+    whole_episodes,
+)
 from kinetix_ued.training.checkpoint import refuse_other_config
 from kinetix_ued.training.config import decisive
 from kinetix_ued.training.run import CONFIG, read_config
@@ -53,7 +64,7 @@ class ComparisonSettings:
             if method not in METHODS and not names_a_file(method):
                 raise ValueError(f"unknown method {method!r}: use one of {', '.join(METHODS)}, or file.py:function")
         if self.preset not in FAMILIES:
-            raise ValueError(f"unknown preset {self.preset!r}: use one of {', '.join(FAMILIES)}; methods are named apart")
+            raise ValueError(f"unknown preset {self.preset!r}: use one of {', '.join(FAMILIES)}; methods come apart")
         if self.seeds < 1:
             raise ValueError(f"seeds must be at least 1; got {self.seeds}")
         if fixed := {"seed", "seeds", "out", "curriculum", *(["size"] if self.sizes else [])} & set(self.changes):
@@ -105,14 +116,15 @@ def trained_methods(settings: ComparisonSettings, say: Callable[[str], None] = l
             is trained.
         KeyboardInterrupt: if a run was told to stop; it has saved, and goes on the next time.
     """
-    grid = [(size, method, seed) for seed in range(settings.seeds) for size in settings.sizes for method in settings.methods]
-    for cell in grid:  # by seed first: what is there at any time is balanced
-        config = settings.config(cell[1], cell[0], cell[2])
-        if cell[2] == 0:
+    # By seed first: what is there at any time is balanced.
+    grid = list(itertools.product(range(settings.seeds), settings.sizes, settings.methods))
+    for seed, size, method in grid:
+        config = settings.config(method, size, seed)
+        if seed == 0:
             validate(config)
         _refuse_another(config)
     found: dict[tuple[str, str], list[Run]] = {}
-    for size, method, seed in grid:
+    for seed, size, method in grid:
         say(f"{title_of(method)}, size {size}, seed {seed}")
         found.setdefault((method, size), []).append(_trained(settings.config(method, size, seed)))
     methods = []

@@ -279,7 +279,14 @@ def _joined(evaluations: Sequence[Evaluation], members: Sequence[np.ndarray], le
     places = np.argsort(np.concatenate(members))
     assert len(places) == levels
     joined = lambda name: np.concatenate([getattr(e, name) for e in evaluations])[places]
-    return Evaluation(
-        **{name: joined(name) for name in ("solved", "returns", "lengths", "nonfinite")},
-        **{name: sum(getattr(e, name) for e in evaluations) for name in ("environment_steps", "idle_steps", "seconds")},
+    return dataclasses.replace(
+        evaluations[0],
+        solved=joined("solved"),
+        returns=joined("returns"),
+        lengths=joined("lengths"),
+        nonfinite=joined("nonfinite"),
+        environment_steps=sum(e.environment_steps for e in evaluations),
+        idle_steps=sum(e.idle_steps for e in evaluations),
+        seconds=sum(e.seconds for e in evaluations),
+        env=None,
     )

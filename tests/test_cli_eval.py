@@ -1,6 +1,5 @@
 """``kinetix-ued eval`` and the methods it plays: runs, several runs of one method, several suites, bad files."""
 
-import dataclasses
 import json
 from types import SimpleNamespace
 

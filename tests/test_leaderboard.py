@@ -30,13 +30,13 @@ def document(scores: dict, *, seed: int = 0, gravity: float = -9.81, allowed: bo
 def test_a_row_tells_all_that_is_needed_to_repeat_it():
     found = document({"ours": [1, 0], "random": [0, 0]}, allowed=True)
     found["commit"] = "0123456789abcdef+changes"
-    found["machine"] |= {"backend": "gpu", "device": "Fast Card", "cpu_cores": 8}
+    found["machine"] |= {"backend": "gpu", "device": "Fast Card", "cpu_cores": 8, "cpu": "Some CPU"}
     ours, random = (dict(zip(HEAD, row.cells, strict=True)) for row in leaderboard_rows(found)[:2])
     assert ours["method"] == "ours (training was allowed to use holdout levels)"
     assert ours["interquartile mean"] == "50.0% [9.5, 90.5]" and ours["attempts"] == "2 sampled"
     assert (ours["budget"], ours["environment steps"]) == ("1,000", "1,024 learning, 512 antagonist")
     assert (ours["seeds"], ours["commit"]) == ("5, 8", "0123456789+changes")
-    assert ours["machine"] == "Fast Card (gpu), 8 CPU cores"
+    assert ours["machine"] == "Fast Card, 8 cores of Some CPU"
     assert [random[name] for name in ("method", "budget", "environment steps", "seeds")] == ["random", *["none"] * 3]
     found["commit"] = None
     assert leaderboard_rows(found)[0].cells[HEAD.index("commit")].startswith("version ")

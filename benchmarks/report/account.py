@@ -16,10 +16,10 @@ def code_of(document: Mapping[str, Any]) -> str:
 
 
 def machine_of(document: Mapping[str, Any]) -> str:
-    """The device and the number of processor cores."""
+    """The accelerator, if there is one, and the processor's cores."""
     device = document["machine"]
-    what = device["device"] if device["device"].lower() != "cpu" else device["platform"].split("-")[0]
-    return f"{what} ({device['backend']}), {device['cpu_cores']} CPU cores"
+    cores = f"{device['cpu_cores']} cores of {device.get('cpu', 'a CPU')}"
+    return cores if device["backend"] == "cpu" else f"{device['device']}, {cores}"
 
 
 def seeds_of(policy: Mapping[str, Any]) -> str:

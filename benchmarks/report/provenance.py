@@ -43,8 +43,19 @@ def machine() -> dict[str, Any]:
         "device": device.device_kind,
         "devices": jax.device_count(),
         "cpu_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "platform": platform.platform(),
+        "cpu": _processor(),
+        "platform": f"{platform.system()} {platform.machine()}",
     }
+
+
+def _processor() -> str:
+    """The model of the processor, as far as the system tells; otherwise its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next(filter(None, [*models, platform.processor()]), platform.machine())
 
 
 @functools.cache
