@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from kinetix_ued.environment import KinetixEnv, make
+from kinetix_ued.levels import listed
 from kinetix_ued.training import Run, seed_folders
 from kinetix_ued.world import SIZES, Size, get_engine, size_of
 
@@ -214,7 +215,11 @@ def parts_of(suite: Suite, methods: Sequence[Method], base: KinetixEnv) -> list[
     for (playing, _), (size, names) in together.items():
         members = np.flatnonzero(np.isin(suite.sizes, names))
         env = dataclasses.replace(base, size=playing)
-        entrants = {method.name: method.policies(env, size) for method in methods}
+        try:
+            entrants = {method.name: method.policies(env, size) for method in methods}
+        except ValueError as problem:
+            wanted = listed([f"{suite.folders[i]}/{suite.names[i]}" for i in members])
+            raise ValueError(f"{problem}; it was asked to play {wanted}") from None
         parts.append(Part(members, suite.subset(members).resized(playing), entrants))
     return parts
 

@@ -156,7 +156,7 @@ def test_levels_of_all_sizes_in_one_suite_are_played_by_the_agents_that_fit(tmp_
         assert evaluation.solved[:, 1].tolist() == [False, False, True, True, True]
     (alone,) = methods.parts_of(suite, methods.load_methods([str(run_folder(tmp_path / "x", size="l"))]), make("l"))
     assert alone.suite.levels.size == size_of("l") and alone.members.tolist() == [0, 1, 2, 3, 4]
-    with pytest.raises(ValueError, match="s-0 does not fit size 'l'"):
+    with pytest.raises(ValueError, match="s-0 does not fit size 'l'.*in size 's'; it was asked to play levels/0$"):
         methods.parts_of(suite, methods.load_methods([str(runs[0])]), make("s"))
 
 
