@@ -26,13 +26,13 @@ class Row(NamedTuple):
     Attributes:
         suite: name and number of levels
         content: hash of the levels: only rows on the same levels stand in one table
-        rate: interquartile mean of the solve rate, by which rows are sorted
+        rates: interquartile mean and mean of the solve rate, by which rows are sorted
         cells: as ``HEAD`` has them
     """
 
     suite: str
     content: str
-    rate: float
+    rates: tuple[float, float]
     cells: tuple[str, ...]
 
 
@@ -79,7 +79,7 @@ def leaderboard_rows(document: Mapping[str, Any]) -> list[Row]:
                 code_of(document),
                 machine_of(document),
             )
-            rows.append(Row(name, suite["hash"], whole["estimate"], cells))
+            rows.append(Row(name, suite["hash"], (whole["estimate"], mean["solve_rate"]), cells))
     return rows
 
 
@@ -98,7 +98,7 @@ def format_leaderboard(documents: Sequence[Mapping[str, Any]]) -> str:
     ]
     for suite, content in sorted({(row.suite, row.content) for row in rows}):
         found = [row for row in rows if (row.suite, row.content) == (suite, content)]
-        cells = [list(row.cells) for row in sorted(found, key=lambda row: (-row.rate, row.cells))]
+        cells = [list(row.cells) for row in sorted(found, key=lambda row: (*(-rate for rate in row.rates), row.cells))]
         parts += [f"### {suite}", f"Content {content}.", as_markdown(Table(suite, HEAD, cells))]
     return "\n\n".join(parts)
 

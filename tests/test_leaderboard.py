@@ -1,6 +1,7 @@
 """The leaderboard, from documents of made-up evaluations."""
 
 import json
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -54,6 +55,14 @@ def test_tables_are_by_suite_and_content_and_the_best_comes_first():
     assert text == format_leaderboard([elsewhere, other, one]), "whatever the order of the files"
     with pytest.raises(ValueError, match="needs results"):
         format_leaderboard([])
+
+
+def test_the_documentation_holds_what_its_documents_say():
+    """To mend it: kinetix-ued leaderboard docs/results/*.json --into docs/results.md"""
+    docs = Path(__file__).parent.parent / "docs"
+    text = format_leaderboard([read_results(path) for path in sorted((docs / "results").glob("*.json"))])
+    page = (docs / "results.md").read_text(encoding="utf-8")
+    assert page.partition(BEGIN)[2].partition(END)[0] == f"\n\n{text}\n\n"
 
 
 def test_the_command_rewrites_its_part_of_the_file_and_nothing_else(tmp_path, capsys):

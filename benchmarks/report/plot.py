@@ -16,6 +16,9 @@ from .files import refuse_overwriting
 COLUMNS = 3
 """Panels beside each other."""
 
+SPAN = 0.1
+"""Solve rate from end to end of a panel, at least: less would make much of nothing."""
+
 
 def write_plot(path: str | os.PathLike[str], document: Mapping[str, Any], *, overwrite: bool = False) -> None:
     """Draw what ``results`` returns into a PNG file, whole or not at all.
@@ -54,9 +57,10 @@ def _panel(panel: Any, suite: Mapping[str, Any], names: list[str]) -> None:
                 panel.barh(place, width, left=ends["low"], height=0.5, color=f"C{place}", alpha=alpha, linewidth=0)
         panel.plot([interval["estimate"]] * 2, [place - 0.25, place + 0.25], color="black")
     low, high = min(interval["low"] for interval in found), max(interval["high"] for interval in found)
-    margin = max(0.1 * (high - low), 0.02)
-    panel.set_xlim(max(low - margin, -0.005), min(high + margin, 1.005))
-    panel.xaxis.set_major_locator(MaxNLocator(5))
+    margin = 0.1 * max(high - low, SPAN)
+    low, high = max(low - margin, -0.005), min(high + margin, 1.005)
+    panel.set_xlim(low, min(max(high, low + SPAN), 1.005))
+    panel.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     panel.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     panel.set_yticks(range(len(names)), names)
     panel.set_title(f"{suite['suite']}, {len(suite['levels'])} levels")

@@ -56,8 +56,9 @@ def score(
     import jax
 
     from kinetix_ued.benchmarks.methods import parts_of, play_methods
-    from kinetix_ued.benchmarks.report import aligned, format_table, results, suite_tables
+    from kinetix_ued.benchmarks.report import aligned, commit, format_table, results, suite_tables
 
+    commit()  # asked for now: by the end of a long evaluation the checkout may have moved on
     parts = {name: parts_of(suite, methods, base) for name, suite in suites.items()}
     played = []
     for name, suite in suites.items():
