@@ -17,6 +17,7 @@ from kinetix_ued.benchmarks import (
     evaluate,
     heldout_random,
     load_suite,
+    random_suite,
 )
 from kinetix_ued.benchmarks.fitting import environment_for, policy_and_environment, refuse_misfit
 from kinetix_ued.benchmarks.policies import kind_of
@@ -214,5 +215,7 @@ def test_suites_of_files_are_named_by_folder_and_padded(tmp_path, levels):
     assert loaded.names == ("a", "b", "c") and loaded.folders == ("easy", "easy", "hard")
     assert loaded.levels.size.name == "s" and loaded.resized(make("m").size).levels.size.name == "m"
     np.testing.assert_array_equal(loaded.levels.position[2], levels[0].position)
-    with pytest.raises(ValueError, match="holds"):
-        loaded.resized(make("m").size).resized(make("s").size)
+    again = loaded.resized(make("m").size).resized(make("s").size)
+    assert again.levels.size.name == "s" and again.hashes == loaded.hashes
+    with pytest.raises(ValueError, match=r"size 's' holds too little for random-m:2/0000 \(m\), random-m:2/0001 \(m\): use 'm'"):
+        random_suite("m", 2).resized(make("s").size)
