@@ -125,7 +125,7 @@ def test_levels_are_sampled_once_and_checked(folder, capsys, tmp_path):
     assert main(["levels", "check", str(bad), str(files[0])]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("bad ") and "bad.json" in lines[0] and lines[1].startswith("ok ")
-    assert "holds no level files" in refused(
+    assert "no *.json file in this folder" in refused(
         capsys, "levels", "check", tmp_path / "..", tmp_path.joinpath("empty").mkdir() or tmp_path / "empty"
     )
 

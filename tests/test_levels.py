@@ -269,11 +269,11 @@ def test_load_level_pads_and_refuses_to_shrink():
 
 def test_load_levels_reads_folders():
     names, levels = load_levels([DATA / "s", DATA / "m" / "random_m_007.json"])
-    assert names == ["m/random_m_007", *(f"s/random_s_{i}" for i in ("000", "003", "007", "012"))]
+    assert names == [*(f"s/random_s_{i}" for i in ("000", "003", "007", "012")), "m/random_m_007"]
     assert levels.size == SIZES["m"] and len(levels) == 5
     for name, level in zip(names, (levels[i] for i in range(5)), strict=True):
         assert_same_bits(level, load_level(DATA / f"{name}.json", size="m"))
-    assert load_levels(DATA / "s")[0] == names[1:]
+    assert load_levels(DATA / "s")[0] == names[:4]
     assert load_levels(DATA)[1].size == SIZES["l"]
     assert load_levels(str(DATA / "s" / "random_s_000.json"), size="l")[1].size == SIZES["l"]
 

@@ -152,6 +152,17 @@ def test_the_same_evaluations_give_the_same_document_and_the_hash_knows_no_order
     assert fewer["policies"][0]["mean"]["interval"] == list(wilson(2, 2)[1:]), "one level, one run: only its attempts"
 
 
+@pytest.mark.parametrize("value", [0, 1])
+def test_scores_that_are_all_alike_are_not_taken_for_certain(suite, value):
+    alike = [made_up([[value] * 4] * 3), made_up([[value] * 4] * 3)]
+    (ours,) = as_json(suite, {"ours": alike}, env=ENV, seed=0, greedy=True)["suites"][0]["policies"]
+    assert ours["mean"]["interval"] == list(wilson(3 * value, 3)[1:]), "each level counts once, however often played"
+    by_family = {entry["family"]: entry["interval"] for entry in ours["families"]}
+    assert by_family["s"] == list(wilson(2 * value, 2)[1:])
+    assert by_family["m"] == list(wilson(8 * value, 8)[1:]), "a single level leaves only its attempts"
+    assert ours["interquartile_mean"] == {"estimate": value, "low": value, "high": value}
+
+
 def told_part(suite: Suite) -> Suite:
     return Suite(suite.levels[:1], suite.names[:1], suite.folders[:1], suite.source)
 

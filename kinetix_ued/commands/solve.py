@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .common import positive, refuse_existing, seed
-from .levels.common import level_files, names_of, sample
+from .levels.common import names_of, sample
 
 SCHEMA = "kinetix-ued/solve"
 SCHEMA_VERSION = 1
@@ -94,7 +94,7 @@ def chosen_levels(arguments: argparse.Namespace) -> tuple[list[str], list[Any]]:
         if getattr(arguments, name) != default:
             option = {"n": "--count", "filters": "--filter"}.get(name, f"--{name}")
             raise ValueError(f"{option} belongs to generated levels: leave it out, or name a --generator")
-    from kinetix_ued.levels import load_level
+    from kinetix_ued.levels import level_files, load_level
 
     files = level_files(arguments.levels)
     return unique_names(files), [load_level(file) for file in files]

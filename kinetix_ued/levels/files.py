@@ -37,7 +37,7 @@ def load_level(path_or_mapping: str | os.PathLike | Mapping[str, Any], size: str
 def load_levels(
     paths_or_folders: str | os.PathLike | Iterable[str | os.PathLike], size: str | Size | None = None
 ) -> tuple[list[str], Level]:
-    """Names and levels of files and of all ``*.json`` files under folders, sorted by path, as one batch.
+    """Names and levels of files and of all ``*.json`` files under folders, as one batch; see ``level_files``.
 
     A name is the file's path without the folders that all have in common and without ``.json``, at least
     ``folder/file``. Levels are padded to the smallest standard size that holds all of them, or to ``size``.
@@ -51,17 +51,22 @@ def load_levels(
 
 
 def level_files(paths_or_folders: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Path]:
-    """These files and all ``*.json`` files under these folders, sorted by path. Files are not looked at.
+    """These files and all ``*.json`` files under these folders, each once: in the order given, a folder's by path.
+
+    Files are not looked at.
 
     Raises:
         LevelError: for a folder without any, or no path at all.
     """
     if isinstance(paths_or_folders, (str, os.PathLike)):
         paths_or_folders = [paths_or_folders]
-    files = {file.resolve(): file for path in paths_or_folders for file in _files_of(Path(path))}
+    files: dict[Path, Path] = {}
+    for path in paths_or_folders:
+        for file in _files_of(Path(path)):
+            files.setdefault(file.resolve(), file)
     if not files:
         raise LevelError("load_levels", None, "no level file", "name files, or folders that hold *.json")
-    return sorted(files.values())
+    return list(files.values())
 
 
 def level_names(files: Sequence[Path]) -> list[str]:
@@ -172,9 +177,9 @@ def _document(path_or_mapping: str | os.PathLike | Mapping[str, Any]) -> tuple[M
 def _files_of(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    found = [file for file in path.rglob("*.json") if file.is_file()]
+    found = sorted(file for file in path.rglob("*.json") if file.is_file())
     if not found:
-        raise LevelError(str(path), None, "no *.json file in this folder", "check the path")
+        raise LevelError(str(path), None, "no *.json file in this folder", "name a folder that holds level files")
     return found
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from .common import level_files
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", metavar="PATH", help="level files, and folders of them")
@@ -14,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """A line a file: ok with its contents, what is unusual about it, or what is wrong with it."""
-    from kinetix_ued.levels import LevelError, faults_of, load_level
+    from kinetix_ued.levels import LevelError, faults_of, level_files, load_level
     from kinetix_ued.world.constants import STATIC_POLYGONS
 
     bad = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..common import positive, seed
@@ -14,22 +13,6 @@ if TYPE_CHECKING:
 
 FORMATS = ("native", "kinetix")
 """Formats of level files."""
-
-
-def level_files(paths: list[str]) -> list[Path]:
-    """The files among ``paths``, and all .json files in the folders among them, each once.
-
-    Raises:
-        ValueError: for a folder without any.
-    """
-    found: dict[Path, Path] = {}
-    for path in map(Path, paths):
-        inside = sorted(p for p in path.rglob("*.json") if p.is_file()) if path.is_dir() else [path]
-        if not inside:
-            raise ValueError(f"{path} holds no level files: name a folder with .json files in it")
-        for file in inside:
-            found.setdefault(file.resolve(), file)
-    return list(found.values())
 
 
 def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:

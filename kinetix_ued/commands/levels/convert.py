@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..common import refuse_existing
-from .common import FORMATS, level_files
+from .common import FORMATS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Read every level before the first is written, so that a bad one leaves nothing half done."""
-    from kinetix_ued.levels import load_level, load_metadata, save_level
+    from kinetix_ued.levels import level_files, load_level, load_metadata, save_level
 
     files, out = level_files(arguments.files), Path(arguments.out)
     if len(files) == 1 and out.suffix == ".json" and not out.is_dir():

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..common import positive, refuse_existing
-from .common import add_sampling_arguments, level_files, names_of, sample
+from .common import add_sampling_arguments, names_of, sample
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         if missing:
             known = ", ".join(GENERATORS)
             raise ValueError(f"{missing[0]} is neither a file nor a folder nor a generator: the generators are {known}")
-        names, levels = load_levels(level_files(what))
+        names, levels = load_levels(what)
     save_sheet(out, levels, names, pixels=arguments.pixels, columns=arguments.columns, overwrite=arguments.overwrite)
     print(f"{len(names)} levels drawn in {out}")
     return 0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from .common import level_files
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", metavar="PATH", help="level files, and folders of them")
@@ -15,6 +13,6 @@ def run(arguments: argparse.Namespace) -> int:
     """A table of what the levels are made of, with their content hashes and which of them are the same."""
     from kinetix_ued.levels import format_summary, load_levels
 
-    names, levels = load_levels(level_files(arguments.files))
+    names, levels = load_levels(arguments.files)
     print(format_summary(names, levels))
     return 0
