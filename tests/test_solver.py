@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kinetix_ued.benchmarks.proofs import Proof, check_proof, load_proof
-from kinetix_ued.benchmarks.solver import SearchSettings, polish, solve_levels
+from kinetix_ued.benchmarks.solver import SearchSettings, Solution, polish, solve_levels
 from kinetix_ued.benchmarks.solver.cross_entropy import Beliefs, draw_sequences, open_chances
 from kinetix_ued.benchmarks.solver.explore import empty_archive, explore
 from kinetix_ued.benchmarks.solver.mending import mend, trial
@@ -273,6 +273,24 @@ def test_the_command_records_reports_and_replaces_nothing_unasked(tmp_path, caps
     with pytest.raises(ValueError, match="cart.json exists already"):
         command(*words)
     assert (out / "cart.json").read_bytes() == before and not file.exists()
+
+
+def test_an_interrupted_search_keeps_what_it_found(tmp_path, capsys, monkeypatch):
+    def search(levels, *, progress, **_):
+        progress(1, Solution(solved=True, steps=3, actions=np.zeros((3, 6), np.int32), method="cross-entropy"), True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kinetix_ued.benchmarks.solver.solve_levels", search)
+    names = ("first", "second")
+    for name in names:
+        save_level(cart(), tmp_path / "levels" / f"{name}.json")
+    with pytest.raises(KeyboardInterrupt):
+        command(tmp_path / "levels", "--out", tmp_path / "proofs", "--json", tmp_path / "report.json")
+    assert load_proof(tmp_path / "proofs" / "second.json").steps == 3
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [row["level"] for row in report["levels"]] == ["second"] and report["levels_asked"] == 2
+    assert report["share"] is None, "levels that are solved soon are over first: no share of all can be told"
+    assert "interrupted: 1 of the 1 levels searched to the end were solved" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

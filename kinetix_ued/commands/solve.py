@@ -55,10 +55,16 @@ def run(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
     names, levels = chosen_levels(arguments)
     targets = proof_files(arguments, names)
-    results = solve(names, levels, targets, arguments, settings)
-    print(summary(results))
-    if arguments.json:
-        write_json(arguments.json, report(results, arguments, settings), overwrite=arguments.overwrite)
+    found: dict[int, dict[str, Any]] = {}
+    try:
+        solve(names, levels, targets, arguments, settings, found)
+    finally:  # what is known by then is told, also of a search that is interrupted
+        results = [found[i] for i in sorted(found)]
+        if results:
+            print(summary(results, asked=len(names)))
+        if results and arguments.json:
+            document = report(results, arguments, settings, asked=len(names))
+            write_json(arguments.json, document, overwrite=arguments.overwrite)
     return 0
 
 
@@ -127,9 +133,14 @@ def proof_files(arguments: argparse.Namespace, names: list[str]) -> list[Path | 
 
 
 def solve(
-    names: list[str], levels: list[Any], targets: list[Path | None], arguments: argparse.Namespace, settings: Any
-) -> list[dict[str, Any]]:
-    """A result for each level, told and recorded as soon as there is one; levels of one size are searched together."""
+    names: list[str],
+    levels: list[Any],
+    targets: list[Path | None],
+    arguments: argparse.Namespace,
+    settings: Any,
+    results: dict[int, dict[str, Any]],
+) -> None:
+    """Search all levels, those of one size together; each result is told, and goes into ``results``, as soon as known."""
     import jax
     import numpy as np
 
@@ -137,7 +148,6 @@ def solve(
     from kinetix_ued.environment import make
 
     sizes = list(dict.fromkeys(level.size for level in levels))
-    results: dict[int, dict[str, Any]] = {}
     with search_bar(len(levels)) as (tell, advance):
 
         def end(index: int, solution: Any, env: Any) -> None:
@@ -167,7 +177,6 @@ def solve(
                     end(members[index], solution, env)
 
             solve_levels(batch, env=env, key=jax.random.key(arguments.seed), settings=settings, progress=progress)
-    return [results[i] for i in range(len(levels))]
 
 
 @contextmanager
@@ -234,21 +243,28 @@ def line(result: dict[str, Any]) -> str:
     return text
 
 
-def summary(results: list[dict[str, Any]]) -> str:
-    """How many levels were solved, with the Wilson interval of that share, and how many of them robustly."""
+def summary(results: list[dict[str, Any]], asked: int) -> str:
+    """How many levels were solved, with the Wilson interval of that share, and how many of them robustly.
+
+    Of a search that ended before all ``asked`` levels had their turn there is no share: easy levels are over first.
+    """
     from kinetix_ued.benchmarks.statistics import wilson
 
     solved = sum(result["solved"] for result in results)
     share = wilson(solved, len(results))
     robust = sum(result["robust"] for result in results)
+    if len(results) < asked:
+        return f"interrupted: {solved} of the {len(results)} levels searched to the end were solved, {robust} robustly"
     return (
         f"{solved} of {len(results)} levels solved: {share.estimate:.1%} "
         f"(95 % interval {share.low:.1%} to {share.high:.1%}), {robust} robustly"
     )
 
 
-def report(results: list[dict[str, Any]], arguments: argparse.Namespace, settings: Any) -> dict[str, Any]:
-    """All that is known, ready for JSON."""
+def report(
+    results: list[dict[str, Any]], arguments: argparse.Namespace, settings: Any, asked: int
+) -> dict[str, Any]:
+    """All that is known, ready for JSON; no share of a search that ended before all ``asked`` levels had their turn."""
     import dataclasses
 
     from kinetix_ued.benchmarks.report import machine, versions
@@ -270,6 +286,7 @@ def report(results: list[dict[str, Any]], arguments: argparse.Namespace, setting
         "settings": dataclasses.asdict(settings),
         "levels_solved": solved,
         "levels_total": len(results),
-        "share": share._asdict(),
+        "levels_asked": asked,
+        "share": share._asdict() if len(results) == asked else None,
         "levels": results,
     }
