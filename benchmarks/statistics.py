@@ -70,8 +70,13 @@ def bootstrap(
     return _percentiles(statistic(scores), found, confidence)
 
 
-def wilson(solved: int, attempts: int, confidence: float = 0.95) -> Interval:
+def wilson(solved: float, attempts: int, confidence: float = 0.95) -> Interval:
     """A solve rate with its Wilson score interval (Wilson 1927), which keeps inside 0 to 1 and works for 0 of n.
+
+    Args:
+        solved: of the attempts; no whole number where each stands for a level that is solved now and then.
+        attempts: how many.
+        confidence: of the interval.
 
     Raises:
         ValueError: for fewer than one attempt, or more solved than attempted.

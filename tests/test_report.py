@@ -130,7 +130,7 @@ def test_numbers_of_a_document_are_those_of_the_statistics(document, told):
     assert "interquartile_mean_over_seeds" not in random
     assert ours["levels"][1]["interval"] == list(wilson(3, 4)[1:]) and ours["levels"][1]["solve_rates"] == [0.5, 1]
     families = {entry["family"]: entry for entry in random["families"]}
-    assert list(families) == ["vehicles", "arms", "x/m"] and families["arms"]["interval"] == list(wilson(2, 2)[1:])
+    assert list(families) == ["vehicles", "arms", "x/m"] and families["arms"]["interval"] == list(wilson(1, 1)[1:])
     assert [(entry["size"], entry["levels"]) for entry in ours["sizes"]] == [("s", 2), ("m", 1)]
     by_pair = {(entry["policy"], entry["over"]): entry["estimate"] for entry in first["improvement"]}
     assert by_pair["ours", "a|b"] == pytest.approx((1 + 0.25 + 0.75) / 3)
@@ -149,7 +149,7 @@ def test_the_same_evaluations_give_the_same_document_and_the_hash_knows_no_order
     assert one == same and one["hash"] == other["hash"]
     fewer = as_json(told_part(told), {"ours": made_up([[1, 1]])}, env=ENV, seed=0, greedy=True)["suites"][0]
     assert fewer["hash"] != one["hash"]
-    assert fewer["policies"][0]["mean"]["interval"] == list(wilson(2, 2)[1:]), "one level, one run: only its attempts"
+    assert fewer["policies"][0]["mean"]["interval"] == list(wilson(1, 1)[1:]), "one level of its kind"
 
 
 @pytest.mark.parametrize("value", [0, 1])
@@ -158,8 +158,7 @@ def test_scores_that_are_all_alike_are_not_taken_for_certain(suite, value):
     (ours,) = as_json(suite, {"ours": alike}, env=ENV, seed=0, greedy=True)["suites"][0]["policies"]
     assert ours["mean"]["interval"] == list(wilson(3 * value, 3)[1:]), "each level counts once, however often played"
     by_family = {entry["family"]: entry["interval"] for entry in ours["families"]}
-    assert by_family["s"] == list(wilson(2 * value, 2)[1:])
-    assert by_family["m"] == list(wilson(8 * value, 8)[1:]), "a single level leaves only its attempts"
+    assert by_family == {"s": list(wilson(2 * value, 2)[1:]), "m": list(wilson(value, 1)[1:])}
     assert ours["interquartile_mean"] == {"estimate": value, "low": value, "high": value}
 
 

@@ -216,17 +216,13 @@ def _policy(part: Played, name: str, seed: int) -> dict[str, Any]:
     resample = functools.partial(bootstrap, seed=seed, confidence=CONFIDENCE)
 
     def interval(members: np.ndarray, statistic: Callable[[np.ndarray], float] = _mean) -> Interval:
-        """Over seeds and levels. Where resampling has nothing to tell apart, Wilson's takes its place.
+        """Over seeds and levels. Resampling would be sure of a mean of scores that are all alike: Wilson's is not.
 
-        That is one run of one level, which leaves only its attempts, and a mean of scores that are all 0 or all 1: the
-        bootstrap would be sure of them, and Wilson's, each level counted once, is not.
+        Each level counts once there, however often it was played, because levels are what is drawn.
         """
         scores = rates[:, members]
-        certain = statistic is _mean and scores.min() == scores.max() and scores.min() in (0, 1)
-        if scores.size == 1 or (certain and len(members) == 1):
-            return wilson(int(whole.solved[members].sum()), whole.attempts, CONFIDENCE)
-        if certain:
-            return wilson(int(scores.min()) * len(members), len(members), CONFIDENCE)
+        if scores.min() == scores.max() and (statistic is _mean or scores.size == 1):
+            return wilson(float(scores.mean()) * len(members), len(members), CONFIDENCE)
         return resample(scores, statistic, levels=True)
 
     def mean_of(label: str, labels: Sequence[str]) -> list[dict[str, Any]]:
