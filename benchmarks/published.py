@@ -29,8 +29,8 @@ TABLE = "published.txt"
 """The file beside this one that lists the levels."""
 
 REMEDY = (
-    f"get them with `pip install --no-deps {DISTRIBUTION}==3.0.2`, or set {VARIABLE} to a folder that holds them in s, "
-    "m and l"
+    f"get them with `pip install --no-deps {DISTRIBUTION}==3.0.2`, or name a folder that holds them in s, m and l, as "
+    f"kinetix:FOLDER or in {VARIABLE}"
 )
 
 

@@ -22,8 +22,11 @@ SUITES = {
 }
 """Suites that have a name, and what they are. ``random-m:512`` has 512 levels, ``random-m:512:7`` those of seed 7."""
 
-RANDOM = rf"random-({'|'.join(SIZES)}|\d+p\d+c\d+j\d+t)(:.*)?"
-"""What asks for random levels, as a pattern."""
+_SIZE = "|".join(SIZES)
+
+_RANDOM = rf"random-({_SIZE}|\d+p\d+c\d+j\d+t)(:.*)?"
+_PUBLISHED = rf"kinetix(-({_SIZE}))?:.+"
+"""Names with something behind a colon: how many random levels, or the folder of the published ones."""
 
 SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 """What tells a path from a misspelt name."""
@@ -33,7 +36,8 @@ def named_suite(names: str | Sequence[str], *, skip_bad: bool = False) -> Suite:
     """The suite of this name, or the levels of several together.
 
     Args:
-        names: those in SUITES; ``random-SIZE:N`` and ``random-SIZE:N:SEED``; paths of level files and of folders of
+        names: those in SUITES; ``random-SIZE:N`` and ``random-SIZE:N:SEED``; ``kinetix:FOLDER`` and
+            ``kinetix-SIZE:FOLDER`` for the published levels in a folder; paths of level files and of folders of
             them. A folder that is called like a suite is meant by ``./holdout``.
         skip_bad: leave files out that are no levels, and list them in ``Suite.skipped``.
 
@@ -41,7 +45,7 @@ def named_suite(names: str | Sequence[str], *, skip_bad: bool = False) -> Suite:
         ValueError: for an unknown name, with those that exist, or levels that are not there or cannot be used.
     """
     names = [names] if isinstance(names, str) else list(names)
-    paths = [name for name in names if not _is_name(name)]
+    paths = [name for name in names if not is_suite_name(name)]
     suites = [_built(name) for name in dict.fromkeys(names) if name not in paths]
     if paths:  # read together, so that their names are told apart
         suites.append(load_suite(paths, skip_bad=skip_bad))
@@ -60,29 +64,44 @@ def holdout_suite(size: str | None = None) -> Suite:
     return read_suite(files, "holdout" if size is None else f"holdout-{size}")
 
 
-def _is_name(name: str) -> bool:
+def is_suite_name(name: str) -> bool:
     """Whether this names a suite; if not, it is a path.
 
     Raises:
         ValueError: where it is neither.
     """
-    if name in SUITES or re.fullmatch(RANDOM, name):
+    if name in SUITES or is_random_suite(name) or re.fullmatch(_PUBLISHED, name):
         return True
     if os.path.exists(name) or name.endswith(".json") or any(separator in name for separator in SEPARATORS):
         return False
     near = difflib.get_close_matches(name, SUITES, n=1)
     raise ValueError(
         f"unknown suite {name!r}{f' (did you mean {near[0]!r}?)' if near else ''}: use one of {', '.join(SUITES)}, "
-        "random-SIZE:N[:SEED], or paths of level files or folders of them"
+        "random-SIZE:N[:SEED], kinetix:FOLDER, or paths of level files or folders of them"
     )
 
 
+def is_random_suite(name: str) -> bool:
+    """Whether a suite of this name is of random levels, of which only the distribution has a meaning."""
+    return re.fullmatch(_RANDOM, name) is not None
+
+
+def suite_title(name: str) -> str:
+    """What reports call the suite of this name: the published levels are the same wherever they lie."""
+    return name.partition(":")[0] if re.fullmatch(_PUBLISHED, name) else name
+
+
 def _built(name: str) -> Suite:
-    """The suite of a name that ``_is_name`` knows."""
-    kind, _, rest = name.partition("-")
-    if kind != "random":
-        return (holdout_suite if kind == "holdout" else published_suite)(rest or None)
-    size, *numbers = rest.split(":")
+    """The suite of a name that ``is_suite_name`` knows."""
+    title, _, rest = name.partition(":")
+    kind, _, size = title.partition("-")
+    if kind == "random":
+        return _random(name, size, rest)
+    return published_suite(size or None, rest or None) if kind == "kinetix" else holdout_suite(size or None)
+
+
+def _random(name: str, size: str, rest: str) -> Suite:
+    numbers = rest.split(":") if ":" in name else []
     if len(numbers) > 2 or not all(re.fullmatch("[0-9]{1,10}", number) for number in numbers):
         raise ValueError(f"{name}: write random-{size}:N for N levels, or random-{size}:N:SEED")
     count = int(numbers[0]) if numbers else RANDOM_LEVELS

@@ -9,6 +9,8 @@ import pytest
 
 from kinetix_ued.benchmarks import published
 from kinetix_ued.benchmarks.published import VARIABLE, Published, published_folder, published_levels, published_suite
+from kinetix_ued.benchmarks.suite import named_suite
+from kinetix_ued.commands.scoring import suites_of
 from kinetix_ued.levels import FAMILIES, hash_text, load_level
 from kinetix_ued.world import SIZES
 
@@ -68,6 +70,11 @@ def test_levels_of_a_folder_that_is_named(site, tmp_path_factory, monkeypatch):
         assert published_folder(named) == elsewhere / "levels"
         monkeypatch.setenv(VARIABLE, str(named))
         assert len(published_suite("m").levels) == sum(name.startswith("m/") for name in FILES)
+    monkeypatch.delenv(VARIABLE)
+    assert named_suite(f"kinetix-m:{elsewhere}").hashes == published_suite("m", elsewhere).hashes
+    assert list(suites_of([f"kinetix:{elsewhere}"])) == ["kinetix"], "reports do not call it after the folder"
+    with pytest.raises(ValueError, match="which holds no folder s, m or l of levels: get them"):
+        named_suite(f"kinetix:{site}")
     monkeypatch.setenv(VARIABLE, str(site))
     with pytest.raises(ValueError, match=f"{VARIABLE} is .*, which holds no folder s, m or l of levels: get them"):
         published_suite()

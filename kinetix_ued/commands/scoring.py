@@ -18,23 +18,13 @@ def suites_of(names: Sequence[str], skip_bad: bool = False) -> dict[str, Any]:
     Raises:
         ValueError: for an unknown name, or levels that are not there or cannot be used.
     """
-    from kinetix_ued.benchmarks.suite import SUITES, named_suite
+    from kinetix_ued.benchmarks.suite import is_suite_name, named_suite, suite_title
 
-    paths = [name for name in names if name not in SUITES and not is_random(name)]
-    called = {name: ", ".join(paths) if name in paths else name for name in names}
-    return {
-        title: named_suite(paths if name in paths else name, skip_bad=skip_bad)
-        for title, name in {title: name for name, title in called.items()}.items()
-    }
-
-
-def is_random(name: str) -> bool:
-    """Whether a suite of this name is of random levels, of which only the distribution has a meaning."""
-    import re
-
-    from kinetix_ued.benchmarks.suite import RANDOM
-
-    return re.fullmatch(RANDOM, name) is not None
+    paths = [name for name in names if not is_suite_name(name)]
+    asked: dict[str, str | list[str]] = {}
+    for name in names:  # by title, in the order in which they are named
+        asked |= {", ".join(paths): paths} if name in paths else {suite_title(name): name}
+    return {title: named_suite(what, skip_bad=skip_bad) for title, what in asked.items()}
 
 
 def score(
@@ -57,12 +47,13 @@ def score(
 
     from kinetix_ued.benchmarks.methods import parts_of, play_methods
     from kinetix_ued.benchmarks.report import aligned, commit, format_table, results, suite_tables
+    from kinetix_ued.benchmarks.suite import is_random_suite
 
     commit()  # asked for now: by the end of a long evaluation the checkout may have moved on
     parts = {name: parts_of(suite, methods, base) for name, suite in suites.items()}
     played = []
     for name, suite in suites.items():
-        drawn, key = is_random(name), jax.random.key(seed)
+        drawn, key = is_random_suite(name), jax.random.key(seed)
         print("\n" * bool(played) + f"{name}: {len(suite.names)} levels", flush=True)
         for error in suite.skipped:
             print(f"left out: {error}", file=sys.stderr)
