@@ -25,8 +25,10 @@ SUITES = {
 _SIZE = "|".join(SIZES)
 
 _RANDOM = rf"random-({_SIZE}|\d+p\d+c\d+j\d+t)(:.*)?"
+"""What asks for random levels, as a pattern; how many of them may follow a colon."""
+
 _PUBLISHED = rf"kinetix(-({_SIZE}))?:.+"
-"""Names with something behind a colon: how many random levels, or the folder of the published ones."""
+"""What asks for the published levels in the folder behind the colon, likewise."""
 
 SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 """What tells a path from a misspelt name."""
@@ -96,12 +98,12 @@ def _built(name: str) -> Suite:
     title, _, rest = name.partition(":")
     kind, _, size = title.partition("-")
     if kind == "random":
-        return _random(name, size, rest)
+        return _random(name)
     return published_suite(size or None, rest or None) if kind == "kinetix" else holdout_suite(size or None)
 
 
-def _random(name: str, size: str, rest: str) -> Suite:
-    numbers = rest.split(":") if ":" in name else []
+def _random(name: str) -> Suite:
+    size, *numbers = name.removeprefix("random-").split(":")
     if len(numbers) > 2 or not all(re.fullmatch("[0-9]{1,10}", number) for number in numbers):
         raise ValueError(f"{name}: write random-{size}:N for N levels, or random-{size}:N:SEED")
     count = int(numbers[0]) if numbers else RANDOM_LEVELS

@@ -69,6 +69,6 @@ def protocol_of(document: Mapping[str, Any]) -> str:
         f"{document['attempts']} attempts a level, {actions}, seed {document['seed']}; engine {document['engine']}, "
         f"physics {document['physics']}, frame skip {environment['frame_skip']}, at most {environment['max_steps']} "
         f"steps. Intervals are of {statistics['confidence']:.0%}: Wilson's for single levels and for "
-        f"means of scores that are all alike, else by a stratified bootstrap over seeds and levels, "
+        "means of scores that are all alike, else by a stratified bootstrap over seeds and levels, "
         f"{statistics['resamples']:,} resamples."
     )

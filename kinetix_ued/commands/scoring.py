@@ -21,9 +21,7 @@ def suites_of(names: Sequence[str], skip_bad: bool = False) -> dict[str, Any]:
     from kinetix_ued.benchmarks.suite import is_suite_name, named_suite, suite_title
 
     paths = [name for name in names if not is_suite_name(name)]
-    asked: dict[str, str | list[str]] = {}
-    for name in names:  # by title, in the order in which they are named
-        asked |= {", ".join(paths): paths} if name in paths else {suite_title(name): name}
+    asked = dict((", ".join(paths), paths) if name in paths else (suite_title(name), name) for name in names)
     return {title: named_suite(what, skip_bad=skip_bad) for title, what in asked.items()}
 
 

@@ -243,17 +243,21 @@ def line(result: dict[str, Any]) -> str:
     return text
 
 
-def summary(results: list[dict[str, Any]], asked: int) -> str:
-    """How many levels were solved, with the Wilson interval of that share, and how many of them robustly.
+def solved_share(results: list[dict[str, Any]], asked: int) -> Any:
+    """The share of the levels that was solved, with its Wilson interval.
 
-    Of a search that ended before all ``asked`` levels had their turn there is no share: easy levels are over first.
+    None of a search that ended before all ``asked`` levels had their turn: easy levels are over first.
     """
     from kinetix_ued.benchmarks.statistics import wilson
 
-    solved = sum(result["solved"] for result in results)
-    share = wilson(solved, len(results))
-    robust = sum(result["robust"] for result in results)
-    if len(results) < asked:
+    return wilson(sum(result["solved"] for result in results), asked) if len(results) == asked else None
+
+
+def summary(results: list[dict[str, Any]], asked: int) -> str:
+    """How many levels were solved, their share where there is one, and how many of them robustly."""
+    solved, robust = (sum(result[key] for result in results) for key in ("solved", "robust"))
+    share = solved_share(results, asked)
+    if share is None:
         return f"interrupted: {solved} of the {len(results)} levels searched to the end were solved, {robust} robustly"
     return (
         f"{solved} of {len(results)} levels solved: {share.estimate:.1%} "
@@ -264,14 +268,12 @@ def summary(results: list[dict[str, Any]], asked: int) -> str:
 def report(
     results: list[dict[str, Any]], arguments: argparse.Namespace, settings: Any, asked: int
 ) -> dict[str, Any]:
-    """All that is known, ready for JSON; no share of a search that ended before all ``asked`` levels had their turn."""
+    """All that is known, ready for JSON."""
     import dataclasses
 
     from kinetix_ued.benchmarks.report import machine, versions
-    from kinetix_ued.benchmarks.statistics import wilson
 
-    solved = sum(result["solved"] for result in results)
-    share = wilson(solved, len(results))
+    share = solved_share(results, asked)
     source = {"generator": arguments.generator, "size": arguments.size} if arguments.generator else {}
     return {
         "schema": SCHEMA,
@@ -284,9 +286,9 @@ def report(
         "engine": arguments.engine,
         "polish_steps": arguments.polish or 0,
         "settings": dataclasses.asdict(settings),
-        "levels_solved": solved,
+        "levels_solved": sum(result["solved"] for result in results),
         "levels_total": len(results),
         "levels_asked": asked,
-        "share": share._asdict() if len(results) == asked else None,
+        "share": share._asdict() if share else None,
         "levels": results,
     }
