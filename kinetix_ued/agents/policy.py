@@ -10,6 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from .actuator import ActuatorEmbedding, ActuatorEncoder, ActuatorHead
 from .cnn import ConvolutionalNetwork
 from .distributions import Distribution, outputs_of
 from .entity_transformer import EntityTransformer
@@ -19,6 +20,7 @@ from .permutation_invariant import PermutationInvariantMLP
 from .recurrent import GatedRecurrentUnit
 
 NETWORKS: dict[str, tuple[type[nn.Module], tuple[str, ...]]] = {
+    "actuator": (ActuatorEncoder, ("scene",)),
     "entity_transformer": (EntityTransformer, ("entity",)),
     "permutation_invariant": (PermutationInvariantMLP, ("entity", "symbolic_flat_padded")),
     "flat_mlp": (FlatMLP, ("symbolic_flat", "blind")),
@@ -50,7 +52,10 @@ class ActorCriticNetwork(nn.Module):
 
     def __call__(self, carry: Carry, observations: Any, resets: jax.Array | None):
         embeddings = self.encoder(observations)
-        if self.memory is not None:
+        if self.memory is not None and isinstance(embeddings, ActuatorEmbedding):
+            carry, scene = self.memory(carry, embeddings.scene, resets)
+            embeddings = embeddings.replace(scene=scene)
+        elif self.memory is not None:
             carry, embeddings = self.memory(carry, embeddings, resets)
         return carry, *self.head(embeddings)
 
@@ -150,7 +155,7 @@ def make_policy(
     return Policy(
         ActorCriticNetwork(
             encoder=encoder(dtype=dtype, **network_options),
-            head=ActorCritic(actions=actions, width=head_width, depth=head_depth, dtype=dtype),
+            head=(ActuatorHead if encoder is ActuatorEncoder else ActorCritic)(actions=actions, width=head_width, depth=head_depth, dtype=dtype),
             memory=GatedRecurrentUnit(recurrent_size, dtype) if recurrent else None,
         )
     )

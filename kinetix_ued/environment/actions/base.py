@@ -32,6 +32,15 @@ class ActionType:
         """The six controls (6) that ``action`` stands for."""
         raise NotImplementedError
 
+    def outputs(self, motor: jax.Array, thruster: jax.Array) -> jax.Array:
+        """What a network puts out for this kind (..., outputs): logits of all heads, or means.
+
+        Args:
+            motor: scores of off, forward and backward for each motor channel (..., 4, 3)
+            thruster: scores of off and on for each thruster channel (..., 2, 2)
+        """
+        raise NotImplementedError
+
     def sample(self, key: jax.Array) -> jax.Array:
         """An action drawn uniformly."""
         raise NotImplementedError

@@ -32,6 +32,10 @@ class Continuous(ActionType):
         lowest = jnp.where(jnp.arange(CONTROLS) < MOTOR_BINDINGS, -1.0, 0.0)
         return jnp.clip(action, lowest, 1.0)
 
+    def outputs(self, motor: jax.Array, thruster: jax.Array) -> jax.Array:
+        """Forward less backward, and on less off."""
+        return jnp.concatenate([motor[..., 1] - motor[..., 2], thruster[..., 1] - thruster[..., 0]], axis=-1)
+
     def sample(self, key: jax.Array) -> jax.Array:
         """Motors uniform in [-1, 1], thrusters in [0, 1]."""
         action = jax.random.uniform(key, self.shape, minval=self.low, maxval=self.high)

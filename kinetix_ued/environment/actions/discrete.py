@@ -33,6 +33,12 @@ class Discrete(ActionType):
         thruster = jnp.where(action == NOOP + 1 + jnp.arange(THRUSTER_BINDINGS), 1.0, 0.0)
         return jnp.concatenate([motor, thruster])
 
+    def outputs(self, motor: jax.Array, thruster: jax.Array) -> jax.Array:
+        """Scores less that of leaving the channel off, which is doing nothing."""
+        gain = motor[..., jnp.array([2, 1])] - motor[..., :1]  # backward, forward
+        flat = gain.reshape(*gain.shape[:-2], -1)
+        return jnp.concatenate([flat, jnp.zeros_like(flat[..., :1]), thruster[..., 1] - thruster[..., 0]], axis=-1)
+
     def sample(self, key: jax.Array) -> jax.Array:
         return jax.random.randint(key, self.shape, 0, self.heads[0], self.dtype)
 

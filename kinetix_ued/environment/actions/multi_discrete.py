@@ -30,6 +30,10 @@ class MultiDiscrete(ActionType):
         motor = jnp.where(action >= 2, -1.0, jnp.where(action == 1, 1.0, 0.0))
         return jnp.where(is_motor, motor, jnp.where(action == 0, 0.0, 1.0))
 
+    def outputs(self, motor: jax.Array, thruster: jax.Array) -> jax.Array:
+        flat = lambda scores: scores.reshape(*scores.shape[:-2], -1)
+        return jnp.concatenate([flat(motor), flat(thruster)], axis=-1)
+
     def sample(self, key: jax.Array) -> jax.Array:
         return jax.random.randint(key, self.shape, 0, jnp.array(self.heads), self.dtype)
 

@@ -6,11 +6,12 @@ from .base import Observation
 from .blind import Blind
 from .entity import Entity, EntityObservation
 from .pixels import Pixels, PixelsObservation
+from .scene import Scene, SceneObservation
 from .symbolic_flat import SymbolicFlat
 from .symbolic_flat_padded import SymbolicFlatPadded
 
 OBSERVATIONS: dict[str, type[Observation]] = {
-    kind.name: kind for kind in (Entity, SymbolicFlat, SymbolicFlatPadded, Pixels, Blind)
+    kind.name: kind for kind in (Entity, Scene, SymbolicFlat, SymbolicFlatPadded, Pixels, Blind)
 }
 """Observations by name."""
 
@@ -23,7 +24,8 @@ def make_observation(name: str, max_steps: int = 256) -> Observation:
     """
     if name not in OBSERVATIONS:
         raise ValueError(f"unknown observation {name!r}: use one of {', '.join(OBSERVATIONS)}")
-    return Blind(max_steps) if name == Blind.name else OBSERVATIONS[name]()
+    kind = OBSERVATIONS[name]
+    return kind(max_steps) if kind in (Blind, Scene) else kind()
 
 
 __all__ = [
@@ -34,6 +36,8 @@ __all__ = [
     "Observation",
     "Pixels",
     "PixelsObservation",
+    "Scene",
+    "SceneObservation",
     "SymbolicFlat",
     "SymbolicFlatPadded",
     "make_observation",

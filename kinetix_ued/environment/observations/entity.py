@@ -67,7 +67,7 @@ def _contact_places(size: Size) -> np.ndarray:
     return places
 
 
-def _contacts(size: Size, contact_active: jax.Array) -> jax.Array:
+def contacts(size: Size, contact_active: jax.Array) -> jax.Array:
     """Pairs of bodies in contact (N, N). A gather, not a scatter: a polygon pair's two points would write one place."""
     return jnp.append(contact_active, False)[_contact_places(size)].any(axis=0)
 
@@ -94,7 +94,7 @@ class Entity(Observation):
             jnp.ones((size.bodies, size.bodies), bool),
             world.component[:, None] == world.component,
             _joined(size, indexes),
-            _contacts(size, world.contact_active),
+            contacts(size, world.contact_active),
         ]
         return EntityObservation(
             circles=with_gravity(circle_features(level, bodies)),
