@@ -38,12 +38,46 @@ class Mixture:
     parts: tuple[Part, ...]
 
     def __call__(self, key: jax.Array, size: str | Size) -> Level:
-        """One level. Under ``jax.vmap`` every part computes every level.
+        """One level. Under ``jax.vmap`` every part computes every level; ``batch`` does not.
 
         Raises:
             ValueError: for a size that does not hold that of a part, or one too small for a part's generator.
         """
         size = size_of(size)
+        self._check(size)
+        key, key_part = jax.random.split(key)
+        branches = [_padded(part, size) for part in self.parts]
+        return jax.lax.switch(weighted(jax.random.uniform(key_part), self._weights), branches, key)
+
+    def batch(self, key: jax.Array, n: int, size: str | Size) -> Level:
+        """``n`` levels with a leading axis, at the cost of each part's own: a part of weight 0.1 makes a tenth of them.
+
+        Each level is of a part with that part's weight as its probability, in random order, but the numbers of levels
+        are stratified: a part of weight w makes n w levels, rounded down or up at random.
+
+        Raises:
+            ValueError: as for one level.
+        """
+        size = size_of(size)
+        self._check(size)
+        key_start, key_order, *keys = jax.random.split(key, 2 + len(self.parts))
+        # Systematic sampling: n points at equal distances from a random start, dealt to the parts by their weights.
+        ends = jnp.cumsum(self._weights)
+        points = (jnp.arange(n) + jax.random.uniform(key_start)) / n * ends[-1]
+        part = jnp.minimum(jnp.searchsorted(ends, points, side="right"), len(self.parts) - 1)
+        most = [min(int(np.floor(n * p.weight)) + 2, n) if p.weight > 0 else 0 for p in self.parts]
+        made = [batch_of(p.generator, k, m, p.size or size) for p, k, m in zip(self.parts, keys, most, strict=True) if m]
+        levels = jax.tree.map(lambda *x: jnp.concatenate(x), *(resize_level(some, size) for some in made))
+        first = jnp.asarray(np.cumsum([0, *most[:-1]]), jnp.int32)
+        rank = jnp.arange(n) - jnp.searchsorted(part, part, side="left")  # parts come in order here
+        places = jax.random.permutation(key_order, first[part] + rank)
+        return jax.tree.map(lambda x: x[places], levels)
+
+    @property
+    def _weights(self) -> jax.Array:
+        return jnp.asarray(np.array([part.weight for part in self.parts], np.float32))
+
+    def _check(self, size: Size) -> None:
         for part in self.parts:
             if part.size is not None and not size.holds(part.size):
                 needed = [part.size for part in self.parts if part.size is not None]
@@ -53,13 +87,17 @@ class Mixture:
                     f"a part of the mixture has size {part.size.name!r}, which size {size.name!r} does not hold: "
                     f"ask the mixture for {remedy}, or give the part a smaller one"
                 )
-        key, key_part = jax.random.split(key)
-        weights = jnp.asarray(np.array([part.weight for part in self.parts], np.float32))
-        branches = [_padded(part, size) for part in self.parts]
-        return jax.lax.switch(weighted(jax.random.uniform(key_part), weights), branches, key)
 
     def __str__(self) -> str:
         return "mixture"
+
+
+def batch_of(generator: Generator, key: jax.Array, n: int, size: Size) -> Level:
+    """``n`` levels of a generator, with a leading axis, by its own ``batch`` where it has one."""
+    own = getattr(generator, "batch", None)
+    if own is not None:
+        return own(key, n, size)
+    return jax.vmap(lambda key: generator(key, size))(jax.random.split(key, n))
 
 
 def _padded(part: Part, size: Size) -> Any:

@@ -13,7 +13,7 @@ from kinetix_ued.world import SIZES, Level, Size, size_of
 
 from .generator import Generator
 from .locomotion import LocomotionLevels, locomotion_level
-from .mixture import mixed_sizes, mixture
+from .mixture import Mixture, mixed_sizes, mixture
 from .parameters import RandomLevels
 from .physics import PhysicsRanges, randomise_physics
 from .pushing import PushingLevels, pushing_level
@@ -31,11 +31,13 @@ class Kind:
         level: ``level(key, size, parameters)``
         parameters: the class of its parameters; its defaults are the generator's
         summary: what its levels are, in a line
+        composed: ``composed(size, parameters)``, the mixture that it is, where it is one
     """
 
     level: Callable[..., Level]
     parameters: type
     summary: str
+    composed: Callable[..., Mixture] | None = None
 
 
 def physics_level(key: jax.Array, size: str | Size, parameters: PhysicsRanges = PhysicsRanges()) -> Level:
@@ -43,11 +45,16 @@ def physics_level(key: jax.Array, size: str | Size, parameters: PhysicsRanges = 
     return randomise_physics(random_level, parameters)(key, size_of(size))
 
 
+def mixture_of_sizes(size: Size, parameters: RandomLevels = RandomLevels()) -> Mixture:
+    """Random levels of the standard sizes that ``size`` holds, all equally likely."""
+    fitting = [name for name, known in SIZES.items() if size.holds(known)] or [size]
+    return mixed_sizes(fitting, Configured("random", parameters))
+
+
 def mixed_sizes_level(key: jax.Array, size: str | Size, parameters: RandomLevels = RandomLevels()) -> Level:
     """One random level of one of the standard sizes that ``size`` holds, as the reference's ``random_all``."""
     size = size_of(size)
-    fitting = [name for name, known in SIZES.items() if size.holds(known)] or [size]
-    return mixed_sizes(fitting, Configured("random", parameters))(key, size)
+    return mixture_of_sizes(size, parameters)(key, size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +77,18 @@ class MixtureLevels:
             raise ValueError("a mixture needs other kinds beside random levels: name some of GENERATORS")
 
 
+def mixture_of_kinds(size: Size, parameters: MixtureLevels = MixtureLevels()) -> Mixture:
+    """The kinds of ``parameters`` that have levels of ``size``, by their shares.
+
+    Raises:
+        ValueError: for an unknown kind.
+    """
+    others = [generator for name in parameters.others if has_levels(generator := make_generator(name), size)]
+    share = (1.0 - parameters.random_share) / max(len(others), 1)
+    parts = [(make_generator("random"), 1.0 - share * len(others)), *((other, share) for other in others)]
+    return mixture(parts)
+
+
 def mixture_level(key: jax.Array, size: str | Size, parameters: MixtureLevels = MixtureLevels()) -> Level:
     """One level of a kind drawn by the shares of ``parameters``; see ``mixture`` for one of your own.
 
@@ -77,10 +96,7 @@ def mixture_level(key: jax.Array, size: str | Size, parameters: MixtureLevels = 
         ValueError: for an unknown kind.
     """
     size = size_of(size)
-    others = [generator for name in parameters.others if has_levels(generator := make_generator(name), size)]
-    share = (1.0 - parameters.random_share) / max(len(others), 1)
-    parts = [(make_generator("random"), 1.0 - share * len(others)), *((other, share) for other in others)]
-    return mixture(parts)(key, size)
+    return mixture_of_kinds(size, parameters)(key, size)
 
 
 GENERATORS: dict[str, Kind] = {
@@ -91,8 +107,12 @@ GENERATORS: dict[str, Kind] = {
     "vehicles": Kind(vehicle_level, VehicleLevels, "wheeled vehicles on terrain"),
     "pushing": Kind(pushing_level, PushingLevels, "objects and stacks to be pushed or thrown to a goal"),
     "sparse": Kind(sparse_level, SparseLevels, "green, blue and a motor or thruster, and nothing else: ACCEL's start"),
-    "mixed_sizes": Kind(mixed_sizes_level, RandomLevels, "random levels of all standard sizes, padded to one"),
-    "mixture": Kind(mixture_level, MixtureLevels, "half random levels, half all other kinds that fit the size"),
+    "mixed_sizes": Kind(
+        mixed_sizes_level, RandomLevels, "random levels of all standard sizes, padded to one", mixture_of_sizes
+    ),
+    "mixture": Kind(
+        mixture_level, MixtureLevels, "half random levels, half all other kinds that fit the size", mixture_of_kinds
+    ),
 }
 """Generators by name."""
 
@@ -106,6 +126,13 @@ class Configured:
 
     def __call__(self, key: jax.Array, size: str | Size) -> Level:
         return GENERATORS[self.name].level(key, size_of(size), self.parameters)
+
+    def batch(self, key: jax.Array, n: int, size: str | Size) -> Level:
+        """``n`` levels with a leading axis; see ``Mixture.batch`` for those that are mixtures."""
+        size, kind = size_of(size), GENERATORS[self.name]
+        if kind.composed is not None:
+            return kind.composed(size, self.parameters).batch(key, n, size)
+        return jax.vmap(lambda key: kind.level(key, size, self.parameters))(jax.random.split(key, n))
 
     def __str__(self) -> str:
         return self.name

@@ -12,6 +12,7 @@ from kinetix_ued.world import Level, Size, size_of
 
 from .checks import positive_count
 from .generator import Generator
+from .mixture import batch_of
 from .registry import make_generator
 
 Sampler = Callable[[jax.Array, int], Level]
@@ -21,7 +22,7 @@ Sampler = Callable[[jax.Array, int], Level]
 def sample_levels(
     key: jax.Array, n: int, size: str | Size = "s", parameters: Any = None, *, generator: str | Generator = "random"
 ) -> Level:
-    """``n`` independent levels of a generator, with a leading axis n.
+    """``n`` levels of a generator, with a leading axis n: independent, or stratified where it is a mixture.
 
     Compiled once for each combination of n, size, generator and parameters.
 
@@ -77,4 +78,4 @@ def _name(generator: Generator) -> str:
 
 @functools.partial(jax.jit, static_argnames=("n", "size", "generator"))
 def _sample_levels(key: jax.Array, n: int, size: Size, generator: Generator) -> Level:
-    return jax.vmap(lambda key: generator(key, size))(jax.random.split(key, n))
+    return batch_of(generator, key, n, size)

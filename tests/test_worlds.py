@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from kinetix_ued.generators import sample_levels
 from kinetix_ued.generators.filters import lost_at_start, noop_solves, overlapping, solved_at_start
 from kinetix_ued.generators.locomotion import LocomotionLevels, locomotion_level
 from kinetix_ued.generators.mixture import mixed_sizes, mixture
@@ -379,6 +380,42 @@ def test_a_mixture_draws_by_weight_and_pads():
     jax.tree.map(np.testing.assert_array_equal, padded, resize_level(levels_of(vehicle_level, "s")[7], "m"))
     all_valid(jax.tree.map(lambda x: x[None], padded))
     assert [part.size.name for part in mixed_sizes().parts] == ["s", "m", "l"]
+
+
+class Counting:
+    """A generator of distinct levels that notes how many are asked of it at a time."""
+
+    def __init__(self, number: float):
+        self.number, self.asked = number, []
+
+    def __call__(self, key, size):
+        return empty_level(size).replace(gravity=jnp.array([self.number, 0.0]).at[1].set(jax.random.uniform(key)))
+
+    def batch(self, key, n, size):
+        self.asked.append(n)
+        return jax.vmap(lambda key: self(key, size))(jax.random.split(key, n))
+
+
+def test_a_batch_of_a_mixture_costs_what_its_parts_cost_and_is_dealt_by_weight():
+    first, second, third, never = parts = [Counting(float(n)) for n in (1, 2, 3, 4)]
+    mixed = mixture([(first, 0.1, "s"), (second, 0.65, "m"), (third, 0.25), (never, 0.0)])
+    keys = jax.random.split(jax.random.key(0), 200)
+    batches = jax.jit(jax.vmap(lambda key: mixed.batch(key, 37, size_of("l"))))(keys)
+    assert batches.size == size_of("l")
+    assert [part.asked for part in parts] == [[5], [26], [11], []]
+    number, own = np.moveaxis(np.asarray(batches.gravity), -1, 0)
+    for value, weight in ((1, 0.1), (2, 0.65), (3, 0.25)):
+        count = (number == value).sum(axis=1)
+        assert set(count) <= {int(np.floor(37 * weight)), int(np.ceil(37 * weight))}
+        np.testing.assert_allclose(count.mean(), 37 * weight, atol=0.15)
+        np.testing.assert_allclose((number == value).mean(axis=0), weight, atol=0.17)  # at every place of the batch
+    assert all(len(np.unique(row)) == 37 for row in own)
+
+
+def test_a_named_mixture_makes_batches_of_its_parts():
+    levels = sample_levels(jax.random.key(0), 64, size="m", generator="mixed_sizes")
+    bodies = np.asarray(levels.active.sum(axis=1))
+    assert levels.size == size_of("m") and (bodies <= 7).any() and (bodies > 7).any()
 
 
 @pytest.mark.parametrize("weights", [(0.5, 0.6), (-0.5, 1.5), (0.0, 0.0), (float("nan"), 1.0), (float("inf"), 0.0)])
