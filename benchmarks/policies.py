@@ -59,7 +59,7 @@ class NetworkPolicy:
     """A network of kinetix_ued.agents with its parameters, as a pytree.
 
     Attributes:
-        network: ``apply`` and ``initial_carry``, see docs/architecture.md
+        network: a ``kinetix_ued.agents`` policy
         params: its parameters
     """
 
@@ -67,12 +67,10 @@ class NetworkPolicy:
     params: Any
 
     def initial_carry(self, batch: int) -> Any:
-        return self.network.initial_carry(batch)
+        return self.network.initial_memory(batch)
 
     def act(self, key: jax.Array, observation: Any, carry: Any, *, greedy: bool = False) -> tuple[jax.Array, Any]:
-        reset = jnp.zeros(_batch(observation), bool)
-        carry, distribution, _ = self.network.apply(self.params, carry, observation, reset)
-        return (distribution.mode() if greedy else distribution.sample(key)), carry
+        return self.network.act(self.params, key, observation, carry, greedy=greedy)
 
 
 def is_pytree(policy: Any) -> bool:

@@ -64,10 +64,14 @@ class ActorCriticNetwork(nn.Module):
 class Policy:
     """What training and evaluation use of an agent; make one with ``make_policy``. Its methods are pure functions.
 
-    A reset says that the transition before this observation ended its episode: a memory is zeroed before use.
+    ``apply`` and ``unroll`` are the network's: one call, one decision. ``act`` plays: it makes a decision every ``hold``
+    calls and repeats its action in between. A reset says that the transition before this observation ended its episode:
+    a memory is zeroed before use.
     """
 
     network: ActorCriticNetwork
+    hold: int = 1
+    """Environment steps for which ``act`` holds an action."""
 
     @property
     def recurrent(self) -> bool:
@@ -99,6 +103,36 @@ class Policy:
         carry, distribution, value = self.network.apply({"params": params}, carry, observation, reset[None])
         return carry, first(distribution), value[0]
 
+    def initial_memory(self, batch: int) -> Any:
+        """What ``act`` remembers at the start of episodes (batch, ...): the carry, and where it holds, the held action."""
+        carry = self.initial_carry(batch)
+        if self.hold == 1:
+            return carry
+        actions = self.network.head.actions
+        return carry, jnp.zeros((batch, *actions.shape), actions.dtype), jnp.zeros(batch, jnp.int32)
+
+    def act(
+        self, params: Params, key: jax.Array, observation: Any, memory: Any, *, greedy: bool = False
+    ) -> tuple[jax.Array, Any]:
+        """Actions of B environments (B, ...) and what is remembered of them.
+
+        Args:
+            key: of the sampled actions
+            observation: each leaf (B, ...)
+            memory: as ``initial_memory`` makes it at the start of an episode, later that of the call before
+            greedy: take the most likely actions instead of sampled ones
+        """
+        carry, held, left = memory if self.hold > 1 else (memory, None, None)
+        batch = jax.tree.leaves(observation)[0].shape[0]
+        next_carry, distribution, _ = self.apply(params, carry, observation, jnp.zeros(batch, bool))
+        action = distribution.mode() if greedy else distribution.sample(key)
+        if self.hold == 1:
+            return action, next_carry
+        decides = left == 0
+        pick = lambda new, old: jnp.where(decides.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+        action, next_carry = pick(action, held), jax.tree.map(pick, next_carry, carry)
+        return action, (next_carry, action, jnp.where(decides, self.hold, left) - 1)
+
     def unroll(
         self, params: Params, carry: Carry, observations: Any, resets: jax.Array
     ) -> tuple[Distribution, jax.Array]:
@@ -123,6 +157,7 @@ def make_policy(
     head_width: int = 128,
     head_depth: int = 5,
     dtype: Any = None,
+    hold: int = 1,
     **network_options: Any,
 ) -> Policy:
     """The policy with ``network`` (a name in ``NETWORKS``) between an observation and actions.
@@ -134,6 +169,7 @@ def make_policy(
         head_width: of the actor's and the critic's layers
         head_depth: number of the actor's and of the critic's layers
         dtype: of the computation, as ``jnp.bfloat16``; parameters, values and log probabilities stay float32
+        hold: environment steps for which ``Policy.act`` holds an action
         network_options: attributes of the network's class, as ``width`` or ``layers``
 
     Raises:
@@ -157,7 +193,8 @@ def make_policy(
             encoder=encoder(dtype=dtype, **network_options),
             head=(ActuatorHead if encoder is ActuatorEncoder else ActorCritic)(actions=actions, width=head_width, depth=head_depth, dtype=dtype),
             memory=GatedRecurrentUnit(recurrent_size, dtype) if recurrent else None,
-        )
+        ),
+        hold,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 from typing import Any
@@ -44,7 +45,7 @@ from .update import Learner
 
 
 def build_env(config: TrainConfig) -> KinetixEnv:
-    """The environment."""
+    """The environment, with the rules that the agent is scored by."""
     return make(
         config.size,
         observation=config.observation,
@@ -55,6 +56,12 @@ def build_env(config: TrainConfig) -> KinetixEnv:
         dense_reward_scale=config.dense_reward_scale,
         max_steps=config.max_steps,
     )
+
+
+def decision_env(config: TrainConfig) -> KinetixEnv:
+    """The environment in which a step is one decision of the agent: the same episodes in fewer, longer steps."""
+    frames, steps = config.frame_skip * config.hold, config.episode_decisions
+    return build_env(dataclasses.replace(config, frame_skip=frames, max_steps=steps))
 
 
 def build_network(config: TrainConfig, env: KinetixEnv) -> Policy:
@@ -82,9 +89,10 @@ def build_network(config: TrainConfig, env: KinetixEnv) -> Policy:
         head_width=config.head_width,
         head_depth=config.head_depth,
         dtype=None if config.dtype == "float32" else jnp.dtype(config.dtype),
+        hold=config.hold,
         **options,
     )
-    return NormalisedPolicy(policy.network) if config.normalise_observations else policy
+    return NormalisedPolicy(policy.network, policy.hold) if config.normalise_observations else policy
 
 
 def build_sampler(config: TrainConfig, generator: Generator | None = None) -> tuple[Sampler, int]:

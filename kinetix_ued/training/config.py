@@ -52,6 +52,9 @@ class TrainConfig:
     """Reward for each metre that green and blue come closer; 0: only the goal pays."""
     max_steps: int = 256
     """Environment steps after which an episode is cut off."""
+    decision_frames: int = 0
+    """Physics frames between two decisions of the agent, which holds its action in between; 0: those of an environment step.
+    It learns from decisions alone, and is scored by the rules of the environment's own steps."""
 
     network: str = "flat_mlp"
     """Encoder of the agent: entity_transformer or permutation_invariant (entities), flat_mlp (flat observations) or cnn
@@ -103,7 +106,7 @@ class TrainConfig:
     environments: int = 1024
     """Environments that run side by side."""
     rollout_steps: int = 64
-    """Steps that each environment takes between two PPO updates."""
+    """Decisions in each environment between two PPO updates: steps, unless decision_frames says otherwise."""
     outer_steps: int = 1
     """PPO updates for which the levels of one proposal are played."""
     steps: int = 7_500_000
@@ -120,7 +123,7 @@ class TrainConfig:
     warmup: float = 0.05
     """Share of the run in which the learning rate rises (warmup-cosine)."""
     gamma: float = 0.995
-    """Discount of a step."""
+    """Discount of a decision."""
     gae_lambda: float = 0.9
     """Decay of generalised advantage estimation."""
     clip: float = 0.2
@@ -189,9 +192,19 @@ class TrainConfig:
         return found
 
     @property
+    def hold(self) -> int:
+        """Environment steps for which the agent holds an action."""
+        return max(self.decision_frames // self.frame_skip, 1)
+
+    @property
+    def episode_decisions(self) -> int:
+        """Decisions of the longest episode."""
+        return self.max_steps // self.hold
+
+    @property
     def update_steps(self) -> int:
         """Environment steps of one update: all environments, all outer steps."""
-        return self.environments * self.rollout_steps * self.outer_steps
+        return self.environments * self.rollout_steps * self.outer_steps * self.hold
 
     @property
     def learning_updates(self) -> int:
@@ -263,6 +276,7 @@ def validate(config: TrainConfig) -> None:
     _check_types(config)
     _check_names(config)
     _check_ranges(config)
+    _check_decisions(config)
     _check_batches(config)
 
 
@@ -323,7 +337,7 @@ _AT_LEAST_ONE = (
     "solve_rate_window eval_attempts"
 ).split()
 _NOT_NEGATIVE = (
-    "network_width seed eval_seed eval_levels eval_every snapshot_every dense_reward_scale entropy value_coefficient"
+    "decision_frames network_width seed eval_seed eval_levels eval_every snapshot_every dense_reward_scale entropy value_coefficient"
 ).split()
 _POSITIVE = "temperature learning_rate clip max_grad_norm".split()
 _FINITE = "learning_rate temperature clip max_grad_norm dense_reward_scale entropy value_coefficient".split()
@@ -347,6 +361,23 @@ def _check_ranges(config: TrainConfig) -> None:
             raise ValueError(f"{name} must be below 2**32, got {getattr(config, name)}")
     if config.seed + config.seeds > 2**32:
         raise ValueError(f"seeds={config.seeds} from seed={config.seed} on go beyond 2**32: use a smaller seed")
+
+
+def _check_decisions(config: TrainConfig) -> None:
+    c = config
+    if c.decision_frames % c.frame_skip:
+        below = c.decision_frames - c.decision_frames % c.frame_skip
+        raise ValueError(
+            f"decision_frames={c.decision_frames} is no whole number of environment steps (frame_skip={c.frame_skip}): "
+            f"use {below or c.frame_skip} or {below + c.frame_skip}"
+        )
+    if c.max_steps % c.hold:
+        raise ValueError(
+            f"an episode of max_steps={c.max_steps} is no whole number of decisions of {c.hold} steps: "
+            f"use max_steps={c.max_steps - c.max_steps % c.hold or c.hold}, or other decision_frames"
+        )
+    if c.hold > 1 and c.observation == "blind":
+        raise ValueError("the observation blind counts single steps: use decision_frames=0 with it")
 
 
 def _check_batches(config: TrainConfig) -> None:
@@ -378,9 +409,9 @@ def _check_batches(config: TrainConfig) -> None:
             f"use buffer_size={c.environments} or more, or fewer environments"
         )
     # Each proposal starts every environment anew, and only an episode that ends tells what its level is worth.
-    if c.rollout_steps * c.outer_steps < c.max_steps:
+    if c.rollout_steps * c.outer_steps < c.episode_decisions:
         raise ValueError(
             f"{c.rollout_steps} rollout steps x {c.outer_steps} outer steps are shorter than an episode (max_steps="
             f"{c.max_steps}), so {c.curriculum} would never score a hard level: "
-            f"use outer_steps={-(-c.max_steps // c.rollout_steps)}"
+            f"use outer_steps={-(-c.episode_decisions // c.rollout_steps)}"
         )

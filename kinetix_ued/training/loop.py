@@ -30,6 +30,7 @@ from .build import (
     build_learner,
     build_network,
     build_sampler,
+    decision_env,
     refuse_holdout_curriculum,
 )
 from .callbacks import configured
@@ -202,7 +203,8 @@ def _program(config: TrainConfig, curriculum: Curriculum | None, generator: Gene
         curriculum = build_curriculum(config, sample)
     if not config.allow_holdout and (config.curriculum == CUSTOM or names_a_file(config.curriculum)):
         refuse_holdout_curriculum(curriculum)
-    init, update = make_update(config, env, network, build_learner(config, env, network), curriculum, filter_steps)
+    learner = build_learner(config, env, network)
+    init, update = make_update(config, decision_env(config), network, learner, curriculum, filter_steps)
 
     def update_all(states: tuple[TrainState, ...]):
         if len(states) == 1:

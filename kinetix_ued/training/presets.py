@@ -99,7 +99,7 @@ def whole_episodes(config: TrainConfig) -> TrainConfig:
 
     What scores levels must see episodes end. Domain randomisation scores nothing, and learns from shorter rollouts.
     """
-    needed = -(-config.max_steps // config.rollout_steps)
+    needed = -(-config.episode_decisions // config.rollout_steps)
     return dataclasses.replace(config, outer_steps=max(config.outer_steps, needed))
 
 

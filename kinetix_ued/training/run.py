@@ -35,16 +35,11 @@ class TrainedPolicy:
         self.network, self.params = network, params
         self._rank = jax.tree.leaves(example)[0].ndim
 
-        def act(params: Any, key: jax.Array, observation: Any, carry: Any, greedy: bool) -> tuple[Any, Any]:
-            reset = jnp.zeros(jax.tree.leaves(observation)[0].shape[:1], bool)
-            carry, distribution, _ = network.apply(params, carry, observation, reset)
-            return distribution.mode() if greedy else distribution.sample(key), carry
-
-        self._act = jax.jit(act, static_argnums=4)
+        self._act = jax.jit(network.act, static_argnames="greedy")
 
     def initial_carry(self, batch: int | None = None) -> Any:
         """Memory at the start of an episode, of one agent or of ``batch`` agents."""
-        carry = self.network.initial_carry(batch or 1)
+        carry = self.network.initial_memory(batch or 1)
         return carry if batch else jax.tree.map(lambda x: x[0], carry)
 
     def act(self, key: jax.Array, observation: Any, carry: Any = None, *, greedy: bool = False) -> tuple[Any, Any]:
@@ -61,9 +56,9 @@ class TrainedPolicy:
         if carry is None:
             carry = self.initial_carry(None if single else first.shape[0])
         if not single:
-            return self._act(self.params, key, observation, carry, greedy)
+            return self._act(self.params, key, observation, carry, greedy=greedy)
         add = lambda tree: jax.tree.map(lambda x: x[None], tree)
-        action, carry = self._act(self.params, key, add(observation), add(carry), greedy)
+        action, carry = self._act(self.params, key, add(observation), add(carry), greedy=greedy)
         return jax.tree.map(lambda x: x[0], (action, carry))
 
 

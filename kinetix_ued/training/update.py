@@ -154,7 +154,7 @@ def make_update(
         (agent, players), (seen, episodes, losses) = jax.lax.scan(
             once, (agent, players), jax.random.split(key, config.outer_steps)
         )
-        metrics = _metrics(jax.tree.map(lambda x: x.sum(0), episodes))
+        metrics = _metrics(jax.tree.map(lambda x: x.sum(0), episodes), config.hold)
         metrics |= {f"loss/{name}": value.mean() for name, value in losses.items()}
         return agent, players, _as_rollout(seen, config), metrics
 
@@ -207,13 +207,13 @@ def _as_rollout(seen: Seen, config: TrainConfig) -> Rollout:
     return Rollout(reward, done, goal, value, last_value, jnp.where(bad, 0.0, advantage))
 
 
-def _metrics(episodes: Episodes) -> dict[str, jax.Array]:
-    """Means over the episodes that ended; NaN where none did."""
+def _metrics(episodes: Episodes, hold: int) -> dict[str, jax.Array]:
+    """Means over the episodes that ended; NaN where none did. Lengths are in environment steps, ``hold`` a decision."""
     mean = lambda total: total / jnp.where(episodes.finished > 0, episodes.finished, jnp.nan)
     return {
         "return": mean(episodes.total_return),
         "solve_rate": mean(episodes.solved),
-        "episode_length": mean(episodes.total_length),
+        "episode_length": mean(episodes.total_length) * hold,
         "episodes": episodes.finished,
         "nonfinite_episodes": episodes.nonfinite,
     }
