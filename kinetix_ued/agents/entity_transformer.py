@@ -25,6 +25,7 @@ class EntityTransformer(nn.Module):
         layers: attention layers, each with its joint and thruster messages
         heads: attention heads, the same number for each of the four relations
         attention_width: of queries, keys and values, all heads together
+        legacy_entity_id: tag circles and polygons alike, as the networks of Kinetix' paper did by mistake
         dtype: of the computation; None computes in float32
     """
 
@@ -32,6 +33,7 @@ class EntityTransformer(nn.Module):
     layers: int = 2
     heads: int = 8
     attention_width: int = 16
+    legacy_entity_id: bool = False
     dtype: Any = None
 
     def __post_init__(self):
@@ -51,7 +53,9 @@ class EntityTransformer(nn.Module):
         def tagged(encoded: jax.Array, tag: int) -> jax.Array:
             return jnp.concatenate([encoded, jnp.full((*encoded.shape[:-1], 1), tag, encoded.dtype)], axis=-1)
 
-        circles, polygons = tagged(encode("circles", self.width - 1), 0), tagged(encode("polygons", self.width - 1), 1)
+        polygon_tag = 0 if self.legacy_entity_id else 1
+        circles = tagged(encode("circles", self.width - 1), 0)
+        polygons = tagged(encode("polygons", self.width - 1), polygon_tag)
         joints, thrusters = encode("joints", self.width), encode("thrusters", self.width)
 
         # The scene token comes first: it sees every active body, and every active body sees it, in all relations.
