@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from kinetix_ued.levels.resize import resize_level
-from kinetix_ued.world import SIZES, Level, Size, size_of
+from kinetix_ued.world import SIZES, Level, Size, size_of, typed_level
 
 from .checks import check_shares
-from .draws import weighted
+from .draws import choose_branch, uniform, weighted
 from .generator import Generator
 from .random import random_level
 
@@ -56,14 +56,14 @@ class Mixture:
         key, key_part = jax.random.split(key)
         weights = jnp.asarray(np.array([part.weight for part in self.parts], np.float32))
         branches = [_padded(part, size) for part in self.parts]
-        return jax.lax.switch(weighted(jax.random.uniform(key_part), weights), branches, key)
+        return choose_branch(weighted(uniform(key_part), weights), branches, key)
 
     def __str__(self) -> str:
         return "mixture"
 
 
-def _padded(part: Part, size: Size) -> Any:
-    return lambda key: resize_level(part.generator(key, part.size or size), size)
+def _padded(part: Part, size: Size) -> Callable[[jax.Array], Level]:
+    return lambda key: typed_level(resize_level(part.generator(key, part.size or size), size))
 
 
 def mixture(parts: Mapping[Generator, float] | Sequence[tuple[Any, ...]]) -> Mixture:

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from kinetix_ued.world import Level, Size, size_of
+from kinetix_ued.world import Level, Size, size_of, typed_level, varying_like
 
 from .checks import positive_count
 from .generator import Generator
@@ -77,4 +77,7 @@ def _name(generator: Generator) -> str:
 
 @functools.partial(jax.jit, static_argnames=("n", "size", "generator"))
 def _sample_levels(key: jax.Array, n: int, size: Size, generator: Generator) -> Level:
-    return jax.vmap(lambda key: generator(key, size))(jax.random.split(key, n))
+    def sample(key: jax.Array) -> Level:
+        return varying_like(typed_level(generator(key, size)), key)
+
+    return jax.vmap(sample)(jax.random.split(key, n))

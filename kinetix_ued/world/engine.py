@@ -7,6 +7,7 @@ import functools
 import warnings
 
 import jax
+import jax.numpy as jnp
 
 from . import step_jax
 from .level import Level
@@ -39,14 +40,15 @@ class Engine:
         Args:
             level: the scene's design
             state: where it stands
-            motor: action of each joint's motor in [-1, 1] (J)
-            thruster: action of each thruster in [0, 1] (T)
+            motor: action of each joint's motor in [-1, 1] (J); of any type, computed with as float32
+            thruster: action of each thruster in [0, 1] (T), likewise
             frames: static
 
         Returns:
             The state after the last frame, and what every frame showed (F leading).
         """
         padding_fault = self.physics == "kinetix"
+        motor, thruster = jnp.asarray(motor, jnp.float32), jnp.asarray(thruster, jnp.float32)
         if self.name == "jax":
             return step_jax.step(level, state, motor, thruster, frames, padding_fault)
         from . import step_warp
