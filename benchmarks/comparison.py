@@ -22,10 +22,10 @@ from kinetix_ued.training import (
     resume,
     train,
     validate,
-    whole_episodes,
 )
 from kinetix_ued.training.checkpoint import refuse_other_config
 from kinetix_ued.training.config import decisive
+from kinetix_ued.training.own_code import located, refuse_changed_code
 from kinetix_ued.training.run import CONFIG, read_config
 from kinetix_ued.user_code import names_a_file
 from kinetix_ued.world import size_of
@@ -80,8 +80,7 @@ class ComparisonSettings:
         """The configuration of one run: the family's preset for the method, with the same changes for all."""
         folder = Path(self.out) / f"{title_of(method)}-{size}-{seed}"
         own = {"size": size, "seed": seed, "out": str(folder)}
-        config = method_preset(self.preset, method, **{"eval_levels": 0, **self.changes, **own})
-        return config if method == "dr" else whole_episodes(config)
+        return method_preset(self.preset, method, **{"eval_levels": 0, **self.changes, **own})
 
 
 def title_of(method: str) -> str:
@@ -138,7 +137,9 @@ def _refuse_another(config: TrainConfig) -> None:
     """Raise ValueError where the folder of a run holds one that was asked to do something else."""
     if not (Path(config.out) / CONFIG).exists():
         return
-    refuse_other_config(decisive(read_config(config.out)), decisive(config), Path(config.out))
+    saved = read_config(config.out)
+    refuse_other_config(decisive(saved), decisive(config), Path(config.out))
+    refuse_changed_code(saved, located(config))
 
 
 def _trained(config: TrainConfig) -> Run:
@@ -149,7 +150,10 @@ def _trained(config: TrainConfig) -> Run:
             return run
     except ValueError:  # there is no run yet, or none with a whole checkpoint
         pass
-    run = resume(config.out) if (Path(config.out) / CONFIG).exists() else train(config)
+    if (Path(config.out) / CONFIG).exists():
+        run = resume(config.out, accept_changed_code=config.accept_changed_code)
+    else:
+        run = train(config)
     if run.interrupted:
         raise KeyboardInterrupt
     return Run.load(config.out)

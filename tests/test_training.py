@@ -92,7 +92,7 @@ def test_kinetix_presets_are_the_published_hyperparameters():
         ({"steps": 255}, "steps=255 is less than one update .*use steps=256"),
         ({"steps": 2**45}, "more than the optimiser can count"),
         ({"buffer_size": 7}, "buffer_size=7 cannot hold .*use buffer_size=8"),
-        ({"max_steps": 33}, "shorter than an episode .*use outer_steps=3"),
+        ({"max_steps": 33, "outer_steps": 2}, "shorter than an episode .*use outer_steps=3"),
         ({"curriculum": "plrr"}, "unknown curriculum 'plrr': use one of dr, plr, robust-plr"),
         ({"size": "xl"}, "unknown size 'xl': use one of s, m, l"),
         ({"network": "rnn"}, "unknown network 'rnn': use one of "),

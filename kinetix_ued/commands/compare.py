@@ -88,12 +88,13 @@ def changes_of(entries: list[str]) -> dict:
     import typing
 
     from kinetix_ued.training import TrainConfig
+    from kinetix_ued.training.config import NOTED_FIELDS
 
     kinds, found = typing.get_type_hints(TrainConfig), {}
     for entry in entries:
         name, equals, value = entry.partition("=")
         name = name.strip().replace("-", "_")
-        if not equals or name not in kinds:
+        if not equals or name not in kinds or name in NOTED_FIELDS:
             raise ValueError(f"--set {entry}: write FIELD=VALUE with a field of the configuration (see train --help)")
         kind = kinds[name]
         truths = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}

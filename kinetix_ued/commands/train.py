@@ -15,12 +15,13 @@ REPORT = "evaluation.json"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """An option for each field of ``TrainConfig``, with the field's documentation as its help."""
     from kinetix_ued.training import PRESETS, TrainConfig, field_docs
+    from kinetix_ued.training.config import NOTED_FIELDS
 
     parser.add_argument("--preset", choices=list(PRESETS), help="configuration to start from (quick)")
     parser.add_argument("--resume", metavar="RUN", help="go on with the run in this folder, until its end")
     kinds, docs = typing.get_type_hints(TrainConfig), field_docs(TrainConfig)
     for field in dataclasses.fields(TrainConfig):
-        if field.name == "preset":
+        if field.name == "preset" or field.name in NOTED_FIELDS:
             continue
         option, default = "--" + field.name.replace("_", "-"), field.default
         help = docs[field.name].rstrip(".").replace("%", "%%") + (f" ({default})" if default != "" else "")
@@ -42,11 +43,13 @@ def run(arguments: argparse.Namespace) -> int:
                 raise ValueError(f"--resume goes on with a run as it was started: leave --{name} out")
         several = seed_folders(arguments.resume)
         config = dataclasses.replace(read_config(several[0] if several else arguments.resume), **changes)
+        _tell_code(config)
         go_on = resume_seeds if several else resume
         results = go_on(arguments.resume, callbacks=evaluations(config), **changes)
     else:
         config = preset(arguments.preset or "quick", **changes)
         validate(config)
+        _tell_code(config)
         results = (train_seeds if config.seeds > 1 else train)(config, callbacks=evaluations(config))
     results = results if isinstance(results, list) else [results]
     if any(result.interrupted for result in results):
@@ -59,6 +62,14 @@ def run(arguments: argparse.Namespace) -> int:
         if result.config.eval_levels:
             evaluate_run(result)
     return 0
+
+
+def _tell_code(config: Any) -> None:
+    """Say which files of the user's are about to run: a run that is resumed names them itself."""
+    from kinetix_ued.training.own_code import own_files
+
+    for field, file in own_files(config).items():
+        print(f"running {file} ({field})", file=sys.stderr)
 
 
 def evaluations(config: Any) -> list[Any]:

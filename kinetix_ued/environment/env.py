@@ -9,7 +9,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxued.environments import UnderspecifiedEnv
 
 from kinetix_ued.world import SIZES, Level, Size, WorldState, size_of, start, typed_level, varying_like
 from kinetix_ued.world.engine import Engine, get_engine
@@ -17,6 +16,7 @@ from kinetix_ued.world.engine import Engine, get_engine
 from .actions import ActionType, actuate, make_actions
 from .observations import Observation, make_observation
 from .rules import NO_DISTANCE, dense_reward, judge, nonfinite
+from .underspecified import UnderspecifiedEnv
 
 
 @struct.dataclass

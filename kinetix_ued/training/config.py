@@ -8,16 +8,13 @@ import inspect
 import math
 import textwrap
 import typing
-from typing import Any
+from collections.abc import Collection
+from typing import Any, NoReturn
 
-from kinetix_ued.agents import NETWORKS
-from kinetix_ued.curricula import ANTAGONIST_SCORES, CURRICULA, PRIORITISATIONS, SCORES, curriculum_options
-from kinetix_ued.environment import ACTIONS, OBSERVATIONS
-from kinetix_ued.generators import FILTERS, GENERATORS
-from kinetix_ued.user_code import names_a_file
-from kinetix_ued.world import ENGINES, PHYSICS, SIZES
+from kinetix_ued.user_code import names_a_file, short_reference
 
-from .schedule import SCHEDULES
+# What knows the parts by name is imported where it is asked: the help of the command line is made from the fields alone
+# and should not wait for JAX.
 
 DTYPES = ("float32", "bfloat16")
 """What a network can compute in."""
@@ -95,6 +92,12 @@ class TrainConfig:
     """Share of the buffer that must be full before levels are replayed."""
     generator: str = "random"
     """Where new levels come from: a generator's name, or path/to/file.py:function for one of your own."""
+    curriculum_code: str = ""
+    """SHA-256 of the curriculum's own file, noted when training starts; empty for a curriculum of this package."""
+    generator_code: str = ""
+    """SHA-256 of the generator's own file, noted likewise."""
+    accept_changed_code: bool = False
+    """Go on with a run although a file of your own that it executes has changed since it began."""
     allow_holdout: bool = False
     """Train on levels of the holdout suites too, if the generator makes them; evaluations then say so."""
     filters: str = "noop_solves"
@@ -222,19 +225,29 @@ class TrainConfig:
 
 NEUTRAL_FIELDS = frozenset(
     "preset out checkpoint_every keep_checkpoints progress tensorboard csv wandb snapshot_every stop_at_solve_rate "
-    "solve_rate_window eval_levels eval_attempts eval_every eval_seed".split()
+    "solve_rate_window eval_levels eval_attempts eval_every eval_seed curriculum_code generator_code "
+    "accept_changed_code".split()
 )
-"""Fields that may change between the parts of a resumed run: they do not touch what is learned."""
+"""Fields that may change between the parts of a resumed run: they do not touch what is learned.
 
+Files of the user's are compared on their own, see ``own_code``.
+"""
+
+NOTED_FIELDS = ("curriculum_code", "generator_code")
+"""Fields that training fills in itself."""
 
 CUSTOM = "custom"
 """Stands in a configuration for a curriculum or a generator that was passed as functions."""
 
 
 def decisive(config: TrainConfig) -> dict[str, Any]:
-    """The values that a resumed run must share. At a constant learning rate, more ``steps`` only make it longer."""
+    """The values that a resumed run must share. At a constant learning rate, more ``steps`` only make it longer.
+
+    A file of the user's is there by its name, without its folder: it may have moved.
+    """
     free = NEUTRAL_FIELDS | {"steps"} if config.schedule == "constant" else NEUTRAL_FIELDS
-    return {name: value for name, value in config.to_dict().items() if name not in free}
+    values = config.to_dict() | {name: short_reference(getattr(config, name)) for name in ("curriculum", "generator")}
+    return {name: value for name, value in values.items() if name not in free}
 
 
 def field_docs(cls: type) -> dict[str, str]:
@@ -274,24 +287,36 @@ def _check_types(config: TrainConfig) -> None:
             raise ValueError(f"{name} must be of type {wanted.__name__}, got {value!r}")
 
 
-_NAMES = {
-    "size": SIZES,
-    "observation": OBSERVATIONS,
-    "actions": ACTIONS,
-    "engine": ENGINES,
-    "physics": PHYSICS,
-    "network": NETWORKS,
-    "curriculum": CURRICULA,
-    "score": SCORES,
-    "prioritisation": PRIORITISATIONS,
-    "generator": GENERATORS,
-    "schedule": SCHEDULES,
-    "dtype": DTYPES,
-}
+def _known_names() -> dict[str, Collection[str]]:
+    """The names that a field may have, for those fields that name a part."""
+    from kinetix_ued.agents import NETWORKS
+    from kinetix_ued.curricula import CURRICULA, PRIORITISATIONS, SCORES
+    from kinetix_ued.environment import ACTIONS, OBSERVATIONS
+    from kinetix_ued.generators import GENERATORS
+    from kinetix_ued.world import ENGINES, PHYSICS, SIZES
+
+    from .schedule import SCHEDULES
+
+    return {
+        "size": SIZES,
+        "observation": OBSERVATIONS,
+        "actions": ACTIONS,
+        "engine": ENGINES,
+        "physics": PHYSICS,
+        "network": NETWORKS,
+        "curriculum": CURRICULA,
+        "score": SCORES,
+        "prioritisation": PRIORITISATIONS,
+        "generator": GENERATORS,
+        "schedule": SCHEDULES,
+        "dtype": DTYPES,
+    }
 
 
 def _check_names(config: TrainConfig) -> None:
-    for field, known in _NAMES.items():
+    from kinetix_ued.generators import FILTERS
+
+    for field, known in _known_names().items():
         name = getattr(config, field)
         pluggable = field in ("curriculum", "generator")
         own_choice = field == "score" and name == ""
@@ -305,6 +330,8 @@ def _check_names(config: TrainConfig) -> None:
 
 
 def _check_score(config: TrainConfig) -> None:
+    from kinetix_ued.curricula import ANTAGONIST_SCORES, CURRICULA, curriculum_options
+
     if not config.score or config.curriculum not in CURRICULA:
         return
     if "score" not in curriculum_options(config.curriculum):
@@ -350,6 +377,8 @@ def _check_ranges(config: TrainConfig) -> None:
 
 
 def _check_batches(config: TrainConfig) -> None:
+    from kinetix_ued.curricula import CURRICULA, curriculum_options
+
     c = config
     whole, unit = c.environments * c.rollout_steps, f"{c.environments} environments x {c.rollout_steps} steps"
     if c.recurrent:
@@ -373,11 +402,24 @@ def _check_batches(config: TrainConfig) -> None:
     if c.curriculum not in CURRICULA or c.curriculum == "dr":
         return
     if "buffer" in curriculum_options(c.curriculum) and c.buffer_size < c.environments:
-        raise ValueError(
-            f"buffer_size={c.buffer_size} cannot hold the levels of {c.environments} environments: "
-            f"use buffer_size={c.environments} or more, or fewer environments"
-        )
-    # Each proposal starts every environment anew, and only an episode that ends tells what its level is worth.
+        refuse_small_buffer(config)
+    check_whole_episodes(config)
+
+
+def refuse_small_buffer(config: TrainConfig) -> NoReturn:
+    """Raise ValueError about a buffer that holds fewer levels than one proposal has."""
+    raise ValueError(
+        f"buffer_size={config.buffer_size} cannot hold the levels of {config.environments} environments: "
+        f"use buffer_size={config.environments} or more, or fewer environments"
+    )
+
+
+def check_whole_episodes(config: TrainConfig) -> None:
+    """Raise ValueError where what is played of one proposal is shorter than an episode; for curricula that restart.
+
+    Each proposal of theirs starts every environment anew, and only an episode that ends tells what its level is worth.
+    """
+    c = config
     if c.rollout_steps * c.outer_steps < c.max_steps:
         raise ValueError(
             f"{c.rollout_steps} rollout steps x {c.outer_steps} outer steps are shorter than an episode (max_steps="

@@ -30,11 +30,12 @@ from .build import (
     build_learner,
     build_network,
     build_sampler,
-    refuse_holdout_curriculum,
 )
 from .callbacks import configured
-from .config import CUSTOM, TrainConfig, decisive, validate
+from .config import CUSTOM, NOTED_FIELDS, TrainConfig, decisive, validate
 from .metrics import Callback
+from .own_code import keep_code, located, refuse_changed_code
+from .own_curriculum import check_curriculum, try_curriculum
 from .recorder import Recorder
 from .run import (
     CHECKPOINTS,
@@ -110,24 +111,27 @@ def train_seeds(
 
 def resume(
     path: str | os.PathLike[str],
-    curriculum: Curriculum | None = None,
+    curriculum: Curriculum | str | None = None,
     callbacks: Sequence[Callback] = (),
     *,
-    generator: Generator | None = None,
+    generator: Generator | str | None = None,
     **changes: Any,
 ) -> Run:
     """Go on with the run in folder ``path`` until its end; see ``train``.
 
     Args:
         path: folder of the run.
-        curriculum: the same one again, if the run was started with one.
+        curriculum: the same one again, if the run was started with functions; path/to/file.py:function, if the file
+            that the run was started with has moved.
         callbacks: as for ``train``; they are not saved.
-        generator: the same one again, if the run was started with one.
+        generator: likewise.
         changes: fields of the configuration that do not touch what is learned, see ``config.NEUTRAL_FIELDS``.
 
     Raises:
-        ValueError: as ``train``, and for one of several runs that were trained side by side.
+        ValueError: as ``train``, for one of several runs that were trained side by side, and for a file of your own that
+            is not what it was when the run began, unless ``accept_changed_code`` is among the changes.
     """
+    curriculum, generator, changes = _named(changes, curriculum, generator)
     config = read_config(path)
     if config.seeds > 1:
         raise ValueError(f"{path} was trained beside other seeds: go on with all of them, in {Path(path).parent}")
@@ -137,18 +141,30 @@ def resume(
 
 def resume_seeds(
     path: str | os.PathLike[str],
-    curriculum: Curriculum | None = None,
+    curriculum: Curriculum | str | None = None,
     callbacks: Sequence[Callback] = (),
     *,
-    generator: Generator | None = None,
+    generator: Generator | str | None = None,
     **changes: Any,
 ) -> list[Run]:
     """Go on with the runs that ``train_seeds`` began in folder ``path``; arguments and errors as of ``resume``."""
+    curriculum, generator, changes = _named(changes, curriculum, generator)
     folders = seed_folders(path)
     if not folders:
         raise ValueError(f"{path} holds no runs of several seeds: there is no folder seed-0 or the like in it")
     config = dataclasses.replace(read_config(folders[0]), **changes, out=str(path))
     return train_seeds(config, curriculum, callbacks, resume=True, generator=generator)
+
+
+def _named(
+    changes: dict[str, Any], curriculum: Curriculum | str | None, generator: Generator | str | None
+) -> tuple[Curriculum | None, Generator | None, dict[str, Any]]:
+    """Curriculum and generator where they are functions; where they are names, they are among the changes instead."""
+    if isinstance(curriculum, str):
+        curriculum, changes = None, changes | {"curriculum": curriculum}
+    if isinstance(generator, str):
+        generator, changes = None, changes | {"generator": generator}
+    return curriculum, generator, changes
 
 
 def _train(
@@ -167,11 +183,13 @@ def _train(
         elif getattr(config, name) == CUSTOM:
             raise ValueError(f"this run was started with a {name} of its own: pass the same one as {name}=")
     validate(config)
+    config = located(config)
+    seeds = _each_seed(config, resume)
     program = _program(_shared(config), curriculum, generator)
     example = jax.eval_shape(program.init, jax.random.key(config.seed))
     own_callbacks = [configured(config, example.curriculum) for _ in range(config.seeds)]
     recorders = []
-    for each, own in zip(_each_seed(config, resume), own_callbacks, strict=True):
+    for each, own in zip(seeds, own_callbacks, strict=True):
         run, state = _begin(each, program, example)
         recorders.append(Recorder(run, state, [*callbacks, *own]))
     _loop(recorders, program.update)
@@ -200,8 +218,9 @@ def _program(config: TrainConfig, curriculum: Curriculum | None, generator: Gene
     if curriculum is None:
         sample, filter_steps = build_sampler(config, generator)
         curriculum = build_curriculum(config, sample)
-    if not config.allow_holdout and (config.curriculum == CUSTOM or names_a_file(config.curriculum)):
-        refuse_holdout_curriculum(curriculum)
+    if config.curriculum == CUSTOM or names_a_file(config.curriculum):
+        check_curriculum(curriculum, config)
+        try_curriculum(curriculum, config)
     init, update = make_update(config, env, network, build_learner(config, env, network), curriculum, filter_steps)
 
     def update_all(states: tuple[TrainState, ...]):
@@ -219,6 +238,8 @@ def _program(config: TrainConfig, curriculum: Curriculum | None, generator: Gene
 def _shared(config: TrainConfig) -> TrainConfig:
     """The configuration with a standard value for whatever the compiled functions do not depend on."""
     shared = {name: value for name, value in decisive(config).items() if name not in ("seed", "init_from")}
+    # A file of the user's in full: another folder, or another content, is another program.
+    shared |= {name: getattr(config, name) for name in ("curriculum", "generator", *NOTED_FIELDS)}
     return dataclasses.replace(TrainConfig(), **shared)
 
 
@@ -228,6 +249,7 @@ def _begin(config: TrainConfig, program: _Program, example: TrainState) -> tuple
     if config.init_from:
         first_params = initial_params(path, config, example.agent.params)
     write_config(path, config)
+    keep_code(path, config)
     saved = checkpoint.load(path / CHECKPOINTS, example, config=decisive(config))
     state = program.init(jax.random.key(config.seed)) if saved is None else jax.tree.map(jnp.asarray, saved.tree)
     if saved is None and config.init_from:
@@ -290,8 +312,10 @@ def _each_seed(config: TrainConfig, resume: bool) -> list[TrainConfig]:
     for own in found if resume else []:
         # Of several runs, the last may not have been begun when the first ones were stopped.
         if config.seeds == 1 or (Path(own.out) / CONFIG).exists():
-            checkpoint.refuse_other_config(decisive(read_config(own.out)), decisive(own), Path(own.out))
-    return found
+            saved = read_config(own.out)
+            checkpoint.refuse_other_config(decisive(saved), decisive(own), Path(own.out))
+            refuse_changed_code(dataclasses.replace(saved, out=own.out), own)
+    return [dataclasses.replace(own, accept_changed_code=False) for own in found]  # accepted this once
 
 
 def _unused(path: Path) -> Path:

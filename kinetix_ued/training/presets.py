@@ -7,6 +7,7 @@ The name of a preset is that of its family, with the method behind it where that
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from typing import Any
 
 from .config import TrainConfig
@@ -87,10 +88,16 @@ _SFL_OPTIONS = {
 def _preset(family: str, method: str) -> TrainConfig:
     name = family if method == "dr" else f"{family}-{method}"
     config = dataclasses.replace(FAMILIES[family], **METHODS[method], preset=name)
-    if method == "sfl":
-        config = dataclasses.replace(config, options=_SFL_OPTIONS.get(family, ""))
-    if method != "dr":
-        config = whole_episodes(config)
+    return _fitted(config, family, METHODS[method])
+
+
+def _fitted(config: TrainConfig, family: str, given: Collection[str]) -> TrainConfig:
+    """The configuration with what its curriculum needs in this family, but for the fields that are ``given``."""
+    if "options" not in given:
+        config = dataclasses.replace(config, options=_SFL_OPTIONS.get(family, "") if config.curriculum == "sfl" else "")
+    if "outer_steps" not in given:
+        config = dataclasses.replace(config, outer_steps=FAMILIES[family].outer_steps)
+        config = config if config.curriculum == "dr" else whole_episodes(config)
     return config
 
 
@@ -99,6 +106,9 @@ def whole_episodes(config: TrainConfig) -> TrainConfig:
 
     What scores levels must see episodes end. Domain randomisation scores nothing, and learns from shorter rollouts.
     """
+    lengths = config.max_steps, config.rollout_steps, config.outer_steps
+    if not all(isinstance(length, int) and length >= 1 for length in lengths):
+        return config  # ``validate`` says what is wrong
     needed = -(-config.max_steps // config.rollout_steps)
     return dataclasses.replace(config, outer_steps=max(config.outer_steps, needed))
 
@@ -112,11 +122,17 @@ PRESETS: dict[str, TrainConfig] = {
 def preset(name: str = "quick", **changes: Any) -> TrainConfig:
     """The preset called ``name`` with some values changed.
 
+    Whatever its curriculum needs follows from the changes, unless it is among them: as many ``outer_steps`` as the
+    longest episode takes, for every curriculum but ``dr``, and the family's ``options`` for ``sfl``. So a curriculum,
+    of this package or path/to/file.py:function, may be named here or by the preset.
+
     Raises:
         ValueError: for an unknown preset or field; the message lists the known ones.
 
     >>> preset("kinetix-m-sfl", seed=3).size
     'm'
+    >>> preset("quick", curriculum="accel").outer_steps
+    4
     """
     if name not in PRESETS:
         families, methods = ", ".join(FAMILIES), ", ".join(method for method in METHODS if method != "dr")
@@ -124,7 +140,10 @@ def preset(name: str = "quick", **changes: Any) -> TrainConfig:
             f"unknown preset {name!r}: use one of {families}, or one of these with a method behind it, such as "
             f"quick-sfl; methods are {methods}"
         )
-    return TrainConfig.from_dict(PRESETS[name].to_dict() | changes)
+    family = max((family for family in FAMILIES if name.startswith(family)), key=len)
+    config = TrainConfig.from_dict(PRESETS[name].to_dict() | changes)
+    same = config.curriculum == PRESETS[name].curriculum
+    return _fitted(config, family, {*changes, "options"} if same else changes)
 
 
 def method_preset(family: str, method: str, **changes: Any) -> TrainConfig:
@@ -135,4 +154,4 @@ def method_preset(family: str, method: str, **changes: Any) -> TrainConfig:
     """
     if method in METHODS:
         return preset(family if method == "dr" else f"{family}-{method}", **changes)
-    return whole_episodes(preset(family, curriculum=method, **changes))
+    return preset(family, curriculum=method, **changes)
