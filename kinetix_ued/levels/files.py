@@ -13,6 +13,7 @@ import numpy as np
 
 from kinetix_ued.whole import whole_file
 from kinetix_ued.world import Level, Size, size_of
+from kinetix_ued.writable import refuse_existing
 
 from .errors import LevelError, listed
 from .kinetix import level_to_kinetix, read_kinetix
@@ -126,12 +127,17 @@ def level_files(paths_or_folders: str | os.PathLike | Iterable[str | os.PathLike
 
 
 def level_names(files: Sequence[Path]) -> list[str]:
-    """Each path without the folders that all have in common and without ``.json``, at least ``folder/file``."""
+    """Each path without the folders that all have in common and without ``.json``, at least ``folder/file``.
+
+    Where two would have the same name, such as ``a`` and ``a.json``, all keep their ``.json``.
+    """
     resolved = [file.resolve() for file in files]
     common = Path(os.path.commonpath([file.parent for file in resolved]))
     if any(file.parent == common for file in resolved):
         common = common.parent
-    return [file.relative_to(common).as_posix().removesuffix(".json") for file in resolved]
+    whole = [file.relative_to(common).as_posix() for file in resolved]
+    short = [name.removesuffix(".json") for name in whole]
+    return short if len(set(short)) == len(short) else whole
 
 
 def stack_levels(
@@ -240,8 +246,7 @@ def _files_of(path: Path) -> list[Path]:
 
 
 def _write(path: Path, text: str, overwrite: bool) -> None:
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists: pass overwrite=True or choose another name")
+    refuse_existing(path, overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
