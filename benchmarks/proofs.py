@@ -19,6 +19,7 @@ from kinetix_ued.environment import KinetixEnv, make, make_actions
 from kinetix_ued.levels import hash_text
 from kinetix_ued.whole import whole_file
 from kinetix_ued.world import Level, Size
+from kinetix_ued.writable import refuse_existing
 
 from .solver.disturbance import DISTURBANCE, disturbed
 from .solver.rollout import Outcome, play
@@ -136,8 +137,7 @@ def save_proof(proof: Proof, path: str | os.PathLike[str], *, overwrite: bool = 
         FileExistsError: there is such a file and ``overwrite`` is not set.
     """
     path = Path(path)
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists: pass overwrite=True or choose another name")
+    refuse_existing(path, overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     head, rows = proof.to_dict(), []
     rows = [json.dumps(row) for row in head.pop("sequence")]

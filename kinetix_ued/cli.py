@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from . import __version__
+from .terminal import escape_unencodable, printable
 
 PROGRAM, TRACEBACK = "kinetix-ued", "--traceback"
 
@@ -35,6 +36,7 @@ USER_ERROR, INTERRUPTED = 2, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0 where all went well, 2 for a mistake of the user's, in one line."""
+    escape_unencodable()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     traceback = TRACEBACK in arguments
     arguments = [argument for argument in arguments if argument != TRACEBACK]  # it may stand anywhere
@@ -80,16 +82,16 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line: the usage of a command with sixty options hides what is wrong."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(USER_ERROR, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+        self.exit(USER_ERROR, f"{self.prog}: error: {printable(message)} (see {self.prog} --help)\n")
 
 
 def _message(problem: Exception) -> str:
     """An exception in one line."""
     if isinstance(problem, OSError) and problem.filename is not None and problem.strerror:
-        return f"{problem.filename}: {problem.strerror}"
-    return " ".join(str(problem).split()) or type(problem).__name__
+        return printable(f"{problem.filename}: {problem.strerror}")
+    return printable(" ".join(str(problem).split())) or type(problem).__name__
 
 
 def _one_line(message, category, filename, lineno, file=None, line=None) -> None:
     """A warning as users want to read it."""
-    print(f"{PROGRAM}: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"{PROGRAM}: {printable(' '.join(str(message).split()))}", file=sys.stderr)

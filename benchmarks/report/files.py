@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from kinetix_ued.whole import whole_file
+from kinetix_ued.writable import refuse_unwritable
 
 
 def refuse_overwriting(path: str | os.PathLike[str], overwrite: bool) -> None:
     """Raise ValueError where ``write_text`` could not write ``path``; to be called before the work is done."""
-    path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder: name a file")
-    if path.exists() and not overwrite:
-        raise ValueError(f"{path} exists already: choose another name, or pass --overwrite")
-    if not path.parent.is_dir():
-        raise ValueError(f"{path.parent} is no folder: create it first, or choose another path")
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder: create it first, or choose another path")
+    refuse_unwritable(path, overwrite)
 
 
 def write_text(path: str | os.PathLike[str], text: str, *, overwrite: bool = False) -> None:

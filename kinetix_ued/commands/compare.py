@@ -6,7 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from .common import positive, refuse_existing
+from kinetix_ued.writable import refuse_unwritable, refuse_unwritable_folder
+
+from .common import positive
 from .scoring import FORMS, score, suites_of, write_files
 
 FILES = dict(zip(FORMS, ("evaluation.json", "evaluation.md", "evaluation.html", "evaluation.png"), strict=True))
@@ -67,8 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
         changes=changes_of(arguments.changes),
     )
     out = Path(arguments.out)
-    if out.is_file():
-        refuse_existing(out, overwrite=False)
+    refuse_unwritable_folder(out)
+    for name in FILES.values():
+        refuse_unwritable(out / name, overwrite=True)
     every = [f"{kind}-{size}" for size in settings.sizes for kind in ("random", "holdout")]
     suites = suites_of(arguments.suite or every)
     refuse_unplayable(settings, suites)

@@ -6,7 +6,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .common import play
+from kinetix_ued.terminal import printable
+
+from .common import play, tell_skipped
 
 FORMS = ("json", "markdown", "html", "plot")
 """In which results can be written."""
@@ -52,9 +54,8 @@ def score(
     played = []
     for name, suite in suites.items():
         drawn, key = is_random_suite(name), jax.random.key(seed)
-        print("\n" * bool(played) + f"{name}: {len(suite.names)} levels", flush=True)
-        for error in suite.skipped:
-            print(f"left out: {error}", file=sys.stderr)
+        print("\n" * bool(played) + f"{printable(name)}: {len(suite.names)} levels", flush=True)
+        tell_skipped(suite.skipped)
         played.append(play_methods(suite, parts[name], key=key, name=name, worst=drawn and worst, play=play, **options))
         print(format_table(suite, played[-1].evaluations, rows=not drawn), flush=True)
     about = {method.name: method.about() for method in methods}
