@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -11,11 +12,11 @@ from .accel import accel
 from .buffer import LevelBuffer
 from .domain_randomisation import domain_randomisation
 from .ncc import ncc
-from .paired import paired
 from .plr import plr, robust_plr
 from .protocol import Curriculum
 from .sampling import Sampler
 from .sfl import sfl
+from .student_regret import student_regret
 
 CURRICULA: dict[str, Callable[..., Curriculum]] = {
     "dr": domain_randomisation,
@@ -24,13 +25,26 @@ CURRICULA: dict[str, Callable[..., Curriculum]] = {
     "accel": accel,
     "sfl": sfl,
     "ncc": ncc,
-    "paired": paired,
+    "student-regret": student_regret,
 }
 """Every curriculum by name. Each is called with (sample, batch) and the keywords ``curriculum_options`` lists.
 
 ``mixture`` is not among them: it takes curricula, not names and settings of curricula; build it in a function of your
 own.
 """
+
+RENAMED = {"paired": "student-regret"}
+"""Former names of curricula, which go on working with a note."""
+
+
+def current_name(name: Any) -> Any:
+    """The name that a curriculum has now, with a ``FutureWarning`` where ``name`` is a former one; others as they are."""
+    if not isinstance(name, str) or name not in RENAMED:
+        return name
+    note = "it has no adversary that builds levels, so it is not PAIRED" if name == "paired" else "it is the same"
+    warnings.warn(f"curriculum {name!r} is called {RENAMED[name]!r} now: {note}", FutureWarning, stacklevel=3)
+    return RENAMED[name]
+
 
 _BUFFER_OPTIONS = tuple(field.name for field in dataclasses.fields(LevelBuffer))
 
@@ -48,6 +62,7 @@ def curriculum_options(name: str) -> tuple[str, ...]:
     Raises:
         ValueError: for an unknown name.
     """
+    name = current_name(name)
     if name not in CURRICULA:
         raise ValueError(f"unknown curriculum {name!r}: use one of {', '.join(CURRICULA)}")
     parameters = inspect.signature(CURRICULA[name]).parameters.values()
@@ -69,6 +84,7 @@ def make_curriculum(name: str, sample: Sampler, batch: int, **options: Any) -> C
     Raises:
         ValueError: for an unknown name or option, or a value out of its range.
     """
+    name = current_name(name)
     known = curriculum_options(name)
     unknown = [option for option in options if option not in known]
     if unknown:
