@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kinetix_ued.renamed import current_name
 from kinetix_ued.training import (
     FAMILIES,
     METHODS,
@@ -60,6 +61,7 @@ class ComparisonSettings:
     def __post_init__(self):
         if not self.methods:
             raise ValueError(f"there is no method to compare: name some of {', '.join(METHODS)}")
+        object.__setattr__(self, "methods", tuple(map(current_name, self.methods)))
         for method in self.methods:
             if method not in METHODS and not names_a_file(method):
                 raise ValueError(f"unknown method {method!r}: use one of {', '.join(METHODS)}, or file.py:function")

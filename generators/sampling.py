@@ -84,7 +84,7 @@ def _level(generator: Generator, key: jax.Array, size: Size) -> Level:
     for field, wanted in _forms(size).items():
         if (found := _form(getattr(level, field))) != wanted:
             refuse(generator, f"{_name(generator)} returned a level whose {field} is {found}: it must be {wanted}")
-    return level
+    return typed_level(level)
 
 
 @functools.cache
@@ -96,11 +96,12 @@ def _forms(size: Size) -> dict[str, str]:
 
 
 def _form(value: Any) -> str:
+    """Type and shape; of numbers with 64 bits, which ``typed_level`` halves, those with 32."""
     try:
         array = jnp.asarray(value)
     except (TypeError, ValueError):
         return _kind(value)
-    return f"{array.dtype}{list(array.shape)}"
+    return f"{str(array.dtype).replace('64', '32')}{list(array.shape)}"
 
 
 def _kind(value: Any) -> str:
@@ -114,6 +115,6 @@ def _name(generator: Generator) -> str:
 @functools.partial(jax.jit, static_argnames=("n", "size", "generator"))
 def _sample_levels(key: jax.Array, n: int, size: Size, generator: Generator) -> Level:
     def sample(key: jax.Array) -> Level:
-        return varying_like(typed_level(_level(generator, key, size)), key)
+        return varying_like(_level(generator, key, size), key)
 
     return jax.vmap(sample)(jax.random.split(key, n))

@@ -62,7 +62,7 @@ def test_presets_can_be_built(name):
     init, _ = make_update(config, env, network, build_learner(config, env, network), curriculum)
     state = jax.eval_shape(init, jax.random.key(0))
     assert state.players.reset.shape == (config.environments,)
-    assert (state.antagonist == ()) == (config.curriculum != "paired")
+    assert (state.antagonist == ()) == (config.curriculum != "student-regret")
 
 
 def test_the_default_is_the_quick_preset():
@@ -97,9 +97,9 @@ def test_kinetix_presets_are_the_published_hyperparameters():
         ({"size": "xl"}, "unknown size 'xl': use one of s, m, l"),
         ({"network": "rnn"}, "unknown network 'rnn': use one of "),
         ({"score": "luck"}, "unknown score 'luck': use one of "),
-        ({"score": "regret"}, "compares the student with an antagonist, and curriculum 'robust-plr' has none: use curriculum paired"),
+        ({"score": "regret"}, "compares the student with an antagonist, and curriculum 'robust-plr' has none: use curriculum student-regret"),
         ({"score": "max_mc", "curriculum": "dr"}, "curriculum 'dr' has no score to choose .*leave score empty"),
-        ({"score": "regret", "curriculum": "paired"}, "has no score to choose .*set options=regret=NAME"),
+        ({"score": "regret", "curriculum": "student-regret"}, "has no score to choose .*set options=regret=NAME"),
         ({"prioritisation": "best"}, "unknown prioritisation 'best': use one of rank, topk"),
         ({"observation": "sound"}, "unknown observation 'sound': use one of "),
         ({"actions": "none"}, "unknown actions 'none': use one of "),

@@ -16,8 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """An option for each field of ``TrainConfig``, with the field's documentation as its help."""
     from kinetix_ued.training import PRESETS, TrainConfig, field_docs
     from kinetix_ued.training.config import NOTED_FIELDS
+    from kinetix_ued.training.presets import FORMER
 
-    parser.add_argument("--preset", choices=list(PRESETS), help="configuration to start from (quick)")
+    parser.add_argument("--preset", choices=[*PRESETS, *FORMER], help="configuration to start from (quick)")
     parser.add_argument("--resume", metavar="RUN", help="go on with the run in this folder, until its end")
     kinds, docs = typing.get_type_hints(TrainConfig), field_docs(TrainConfig)
     for field in dataclasses.fields(TrainConfig):

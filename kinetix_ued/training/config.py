@@ -11,6 +11,7 @@ import typing
 from collections.abc import Collection
 from typing import Any, NoReturn
 
+from kinetix_ued.renamed import current_name
 from kinetix_ued.user_code import names_a_file, short_reference
 
 # What knows the parts by name is imported where it is asked: the help of the command line is made from the fields alone
@@ -165,6 +166,9 @@ class TrainConfig:
     eval_seed: int = 1_000_000_007
     """Seed of the held-out levels, the same for every run."""
 
+    def __post_init__(self):
+        object.__setattr__(self, "curriculum", current_name(self.curriculum))
+
     @property
     def filter_names(self) -> tuple[str, ...]:
         """The filters by name."""
@@ -277,6 +281,7 @@ def validate(config: TrainConfig) -> None:
     _check_names(config)
     _check_ranges(config)
     _check_batches(config)
+    _check_attempts(config)
 
 
 def _check_types(config: TrainConfig) -> None:
@@ -335,12 +340,12 @@ def _check_score(config: TrainConfig) -> None:
     if not config.score or config.curriculum not in CURRICULA:
         return
     if "score" not in curriculum_options(config.curriculum):
-        remedy = "set options=regret=NAME instead" if config.curriculum == "paired" else "leave score empty"
+        remedy = "set options=regret=NAME instead" if config.curriculum == "student-regret" else "leave score empty"
         raise ValueError(f"curriculum {config.curriculum!r} has no score to choose (score={config.score!r}): {remedy}")
     if config.score in ANTAGONIST_SCORES:
         raise ValueError(
             f"score {config.score!r} compares the student with an antagonist, and curriculum {config.curriculum!r} has "
-            "none: use curriculum paired, or another score"
+            "none: use curriculum student-regret, or another score"
         )
 
 
@@ -425,4 +430,22 @@ def check_whole_episodes(config: TrainConfig) -> None:
             f"{c.rollout_steps} rollout steps x {c.outer_steps} outer steps are shorter than an episode (max_steps="
             f"{c.max_steps}), so {c.curriculum} would never score a hard level: "
             f"use outer_steps={-(-c.max_steps // c.rollout_steps)}"
+        )
+
+
+def _check_attempts(config: TrainConfig) -> None:
+    """Refuse a scoring pass of SFL that attempts each level once, which tells nothing."""
+    c = config
+    if c.curriculum != "sfl":
+        return
+    from kinetix_ued.curricula import sfl
+
+    rollouts = c.curriculum_options.get("scoring_rollouts", inspect.signature(sfl).parameters["scoring_rollouts"].default)
+    if not isinstance(rollouts, int):  # refused where the curriculum is built
+        return
+    certain = c.rollout_steps * c.outer_steps // c.max_steps
+    if rollouts * certain < 2:
+        raise ValueError(
+            f"scoring_rollouts={rollouts} gives each level {rollouts * certain} attempt to be judged by, and learnability "
+            "takes two at least: use options=scoring_rollouts=4"
         )

@@ -10,6 +10,9 @@ import dataclasses
 from collections.abc import Collection
 from typing import Any
 
+from kinetix_ued.renamed import CURRICULA as RENAMED
+from kinetix_ued.renamed import current_name
+
 from .config import TrainConfig
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -20,7 +23,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "accel-from-sparse": {"curriculum": "accel", "generator": "sparse"},
     "sfl": {"curriculum": "sfl"},
     "ncc": {"curriculum": "ncc"},
-    "paired": {"curriculum": "paired"},
+    "student-regret": {"curriculum": "student-regret"},
 }
 """What each method changes in a family."""
 
@@ -79,9 +82,10 @@ FAMILIES: dict[str, TrainConfig] = {
 """What the presets of a family share; as it is, with domain randomisation."""
 
 _SFL_OPTIONS = {
-    # A short run has no time for the paper's 12 288 levels every 128 updates.
-    "quick": "scored_levels=2048,scoring_rollouts=1,kept_levels=256,refresh_every=4",
-    "tiny": "scored_levels=16,scoring_rollouts=1,kept_levels=8,refresh_every=2",
+    # A short run has no time for the paper's 12 288 levels every 128 updates: half of it goes into scoring. Each rollout
+    # gives one attempt, and four tell learnable levels from lucky ones (docs/training.md has the numbers).
+    "quick": "scored_levels=2048,scoring_rollouts=4,kept_levels=256,refresh_every=8",
+    "tiny": "scored_levels=16,scoring_rollouts=2,kept_levels=8,refresh_every=2",
 }
 
 
@@ -118,6 +122,9 @@ PRESETS: dict[str, TrainConfig] = {
 }
 """Presets by name. Each is a whole configuration, to be changed with ``preset``."""
 
+FORMER = tuple(f"{family}-{method}" for family in FAMILIES for method in RENAMED)
+"""Former names of presets, which ``preset`` takes with a note."""
+
 
 def preset(name: str = "quick", **changes: Any) -> TrainConfig:
     """The preset called ``name`` with some values changed.
@@ -134,6 +141,9 @@ def preset(name: str = "quick", **changes: Any) -> TrainConfig:
     >>> preset("quick", curriculum="accel").outer_steps
     4
     """
+    if name in FORMER:
+        family = next(family for family in FAMILIES if name.startswith(f"{family}-"))
+        name = f"{family}-{current_name(name.removeprefix(f'{family}-'))}"
     if name not in PRESETS:
         families, methods = ", ".join(FAMILIES), ", ".join(method for method in METHODS if method != "dr")
         raise ValueError(
@@ -152,6 +162,7 @@ def method_preset(family: str, method: str, **changes: Any) -> TrainConfig:
     Raises:
         ValueError: as ``preset``.
     """
+    method = current_name(method)
     if method in METHODS:
         return preset(family if method == "dr" else f"{family}-{method}", **changes)
     return preset(family, curriculum=method, **changes)

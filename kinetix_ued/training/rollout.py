@@ -176,6 +176,18 @@ def spoiled(nonfinite: jax.Array, done: jax.Array) -> jax.Array:
     return jax.lax.scan(before, jnp.zeros_like(nonfinite[0]), (nonfinite, done), reverse=True)[1]
 
 
+def on_own_level(done: jax.Array, repeat: jax.Array, restarted: jax.Array) -> jax.Array:
+    """Transitions (T, B) of episodes that began on the level proposed for their environment, see ``rollout``.
+
+    Args:
+        done: of all steps since the proposal (T, B) bool
+        repeat: as ``rollout`` had it () bool
+        restarted: every environment started its level when it was proposed () bool
+    """
+    before = jnp.cumsum(done, axis=0, dtype=jnp.int32) - done
+    return repeat | (before == 1) | ((before == 0) & restarted)
+
+
 def _select(where: jax.Array, yes: Any, no: Any) -> Any:
     """Leaf by leaf, ``yes`` where ``where`` (B) holds and ``no`` elsewhere."""
     pick = lambda y, n: jnp.where(where.reshape(where.shape + (1,) * (n.ndim - where.ndim)), y, n)

@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 
 from kinetix_ued.agents.advantage import generalised_advantages
-from kinetix_ued.curricula import Curriculum, Plan, Rollout
+from kinetix_ued.curricula import Curriculum, Plan, Rollout, group_slots
 from kinetix_ued.environment.actions import driven_channels
 from kinetix_ued.generators import emptied, hash_array
 from kinetix_ued.levels import summary
 
 from .config import TrainConfig
-from .rollout import Episodes, Players, restart, rollout, spoiled
+from .rollout import Episodes, Players, on_own_level, restart, rollout, spoiled
 
 
 class Learner(NamedTuple):
@@ -156,7 +156,7 @@ def make_update(
         )
         metrics = _metrics(jax.tree.map(lambda x: x.sum(0), episodes))
         metrics |= {f"loss/{name}": value.mean() for name, value in losses.items()}
-        return agent, players, _as_rollout(seen, config), metrics
+        return agent, players, _as_rollout(seen, plan, first, config), metrics
 
     def update(state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
         propose_key, play_key = jax.random.split(jax.random.fold_in(state.key, state.update))
@@ -195,7 +195,7 @@ def _only_if(condition: jax.Array, change: Callable[[Any], tuple[Any, dict]], ag
     return jax.lax.cond(condition, change, nothing, agent)
 
 
-def _as_rollout(seen: Seen, config: TrainConfig) -> Rollout:
+def _as_rollout(seen: Seen, plan: Plan, first: jax.Array, config: TrainConfig) -> Rollout:
     """All outer steps in a row, as the curriculum reads them.
 
     The advantages are estimated anew over the whole length: only its very end is bootstrapped.
@@ -204,7 +204,17 @@ def _as_rollout(seen: Seen, config: TrainConfig) -> Rollout:
     reward, done, goal, value, bad = map(join, seen[:5])
     last_value = seen.last_value[-1]
     advantage = generalised_advantages(reward, done, value, last_value, config.gamma, config.gae_lambda)
-    return Rollout(reward, done, goal, value, last_value, jnp.where(bad, 0.0, advantage))
+    return Rollout(
+        reward=reward,
+        done=done,
+        goal=goal,
+        value=value,
+        last_value=last_value,
+        advantage=jnp.where(bad, 0.0, advantage),
+        own=on_own_level(done, plan.restart, plan.restart | first),
+        max_steps=config.max_steps,
+        group=group_slots(plan.slots),
+    )
 
 
 def _metrics(episodes: Episodes) -> dict[str, jax.Array]:
