@@ -5,7 +5,8 @@ from .markdown import format_markdown
 from .page import format_html, thumbnails
 from .plot import write_plot
 from .provenance import commit, machine, versions
-from .results import SCHEMA, SCHEMA_VERSION, Played, as_json, pooled, results
+from .results import Played, as_json, pooled, results
+from .schema import SCHEMA, SCHEMA_VERSION, read_results
 from .tables import aligned, suite_tables
 from .terminal import format_table
 
@@ -21,6 +22,7 @@ __all__ = [
     "format_table",
     "machine",
     "pooled",
+    "read_results",
     "refuse_overwriting",
     "results",
     "suite_tables",
