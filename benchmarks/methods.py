@@ -16,6 +16,7 @@ import numpy as np
 from kinetix_ued.environment import KinetixEnv, make
 from kinetix_ued.levels import listed
 from kinetix_ued.training import Run, seed_folders
+from kinetix_ued.training.evaluation import account_of
 from kinetix_ued.world import SIZES, Size, get_engine, size_of
 
 from .evaluate import Evaluation, evaluate
@@ -49,16 +50,7 @@ class Method:
         """What tells each run from others, for a report."""
         if not self.runs:
             return [{"source": source} for source in self.sources]
-        return [
-            {
-                "source": source,
-                "updates": run.updates,
-                "steps": run.counts,
-                "seconds": round(sum(line["seconds"] for line in run.metrics[: run.updates]), 3),
-                "config": run.config.to_dict(),
-            }
-            for source, run in zip(self.sources, self.runs)
-        ]
+        return [account_of(run, source) for source, run in zip(self.sources, self.runs)]
 
     def runs_for(self, size: Size) -> list[tuple[str, Run]]:
         """The runs that play levels of ``size``, with their sources.

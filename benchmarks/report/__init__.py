@@ -7,7 +7,7 @@ from .plot import write_plot
 from .provenance import commit, machine, versions
 from .results import Played, as_json, pooled, results
 from .schema import SCHEMA, SCHEMA_VERSION, read_results
-from .tables import aligned, suite_tables
+from .tables import aligned, means_of_policies, suite_tables
 from .terminal import format_table
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "format_markdown",
     "format_table",
     "machine",
+    "means_of_policies",
     "pooled",
     "read_results",
     "refuse_overwriting",

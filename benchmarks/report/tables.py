@@ -46,6 +46,17 @@ def summary_table(suite: Document) -> Table:
     return Table("Solve rates", head, rows)
 
 
+def means_of_policies(suite: Document) -> Table:
+    """A policy a row: mean solve rate with its interval, mean return, mean length [environment steps]."""
+    rows = []
+    for policy in suite["policies"]:
+        mean = policy["mean"]
+        value = mean["mean_return"]
+        solved = with_interval(mean["solve_rate"], mean["interval"])
+        rows.append([policy["name"], solved, "-" if value is None else f"{value:.3f}", f"{mean['mean_length']:.1f}"])
+    return Table("Means", ["policy", "solved", "return", "length"], rows)
+
+
 def improvement_table(suite: Document) -> Table | None:
     """How likely the policy of a row scores higher than that of a column; None for a single policy."""
     if not suite["improvement"]:

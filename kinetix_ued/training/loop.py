@@ -34,6 +34,7 @@ from .build import (
 )
 from .callbacks import configured
 from .config import CUSTOM, TrainConfig, decisive, validate
+from .evaluation import evaluate_finished
 from .metrics import Callback
 from .recorder import Recorder
 from .run import (
@@ -61,7 +62,9 @@ def train(
 ) -> Run:
     """Train an agent as ``config`` says, into the folder ``config.out``.
 
-    Ctrl-C (and SIGTERM) finishes the update at hand, saves and returns; a second one stops at once.
+    A run that has come to its end is evaluated beside the baselines into ``evaluation.json``, see ``Run.evaluation``;
+    ``eval_levels=0`` leaves that out. Ctrl-C (and SIGTERM) finishes the update at hand, saves and returns; a second one
+    stops at once.
 
     Args:
         config: see ``TrainConfig``.
@@ -259,8 +262,9 @@ def _loop(recorders: list[Recorder], update: _Update) -> None:
                         recorder.note(state, own, seconds)
             for recorder in recorders:
                 recorder.save()
-        for recorder in recorders:
-            recorder.run.interrupted = recorder.unfinished
+            for recorder in recorders:
+                done = not recorder.unfinished and evaluate_finished(recorder.run, interrupted.is_set)
+                recorder.run.interrupted = not done
     finally:
         for recorder in recorders:
             recorder.close()
