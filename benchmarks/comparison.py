@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +20,22 @@ from kinetix_ued.training import (
     Run,
     TrainConfig,
     method_preset,
-    resume,
     train,
     validate,
 )
+from kinetix_ued.training.build import build_env
 from kinetix_ued.training.checkpoint import refuse_other_config
 from kinetix_ued.training.config import decisive
+from kinetix_ued.training.evaluation import is_evaluated
 from kinetix_ued.training.own_code import located, refuse_changed_code
 from kinetix_ued.training.run import CONFIG, read_config
 from kinetix_ued.user_code import names_a_file
 from kinetix_ued.world import size_of
 
-from .methods import NOOP, RANDOM, Method
+from .methods import Method
+from .policies import baseline, baseline_names
 from .suite_levels import Suite
 
-BASELINES = (NOOP, RANDOM)
-"""Policies that need no training, to stand beside those that were trained."""
 
 @dataclasses.dataclass(frozen=True)
 class ComparisonSettings:
@@ -77,6 +77,20 @@ class ComparisonSettings:
         for names, kind in ((self.methods, "method"), ([size_of(size) for size in self.sizes], "size")):
             if len(set(names)) < len(names):
                 raise ValueError(f"a {kind} is named twice: {', '.join(map(str, names))}")
+
+    def baselines(self, names: Sequence[str] | None = None) -> list[Method]:
+        """The policies without training that stand beside the methods: the usual ones, or those called ``names``.
+
+        Raises:
+            ValueError: for a configuration that cannot run, another name, or frames for which the environment of the
+                comparison cannot hold an action.
+        """
+        config = self.config(self.methods[0], self.sizes[0], 0)
+        validate(config)
+        names = baseline_names(config.frame_skip) if names is None else list(dict.fromkeys(names))
+        for name in names:
+            baseline(name, build_env(config))
+        return [Method(name, (name,)) for name in names]
 
     def config(self, method: str, size: str, seed: int) -> TrainConfig:
         """The configuration of one run: the family's preset for the method, with the same changes for all."""
@@ -146,16 +160,19 @@ def _refuse_another(config: TrainConfig) -> None:
 
 def _trained(config: TrainConfig) -> Run:
     """The run of a configuration: as it is where it is done, gone on with where it was cut short, else a new one."""
-    try:
-        run = Run.load(config.out)
-        if run.counts["learning"] >= config.steps:
-            return run
-    except ValueError:  # there is no run yet, or none with a whole checkpoint
-        pass
-    if (Path(config.out) / CONFIG).exists():
-        run = resume(config.out, accept_changed_code=config.accept_changed_code)
-    else:
-        run = train(config)
-    if run.interrupted:
+    begun = (Path(config.out) / CONFIG).exists()
+    if begun and (done := _done(config)):
+        return done
+    if train(config, resume=begun).interrupted:
         raise KeyboardInterrupt
     return Run.load(config.out)
+
+
+def _done(config: TrainConfig) -> Run | None:
+    """The run in the folder of ``config`` if nothing of what is asked for is missing there."""
+    try:
+        run = Run.load(config.out)
+    except ValueError:  # it has no whole checkpoint yet
+        return None
+    evaluated = not config.eval_levels or is_evaluated(run.path, config, run.updates)
+    return run if run.counts["learning"] >= config.steps and evaluated else None

@@ -24,7 +24,7 @@ def same_params(a: TrainedPolicy, b: TrainedPolicy) -> bool:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    return train_seeds(config(tmp_path_factory.mktemp("seeds") / "runs", seed=5))
+    return train_seeds(config(tmp_path_factory.mktemp("seeds") / "runs", seed=5, eval_levels=2))
 
 
 def test_each_seed_is_a_run_of_its_own(trained):
@@ -35,6 +35,8 @@ def test_each_seed_is_a_run_of_its_own(trained):
         assert [line["update"] for line in run.metrics] == list(range(1, run.updates + 1))
         assert run.counts["scoring"] + run.counts["learning"] == run.updates * run.config.update_steps
         assert same_params(Run.load(run.path).policy, run.policy)
+        evaluated = run.evaluation["policies"][0]["runs"][0]
+        assert (evaluated["source"], evaluated["updates"], evaluated["config"]["seed"]) == (str(run.path), run.updates, seed)
     assert not same_params(trained[0].policy, trained[1].policy)
 
 

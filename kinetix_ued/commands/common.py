@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any
 
 from kinetix_ued.terminal import printable
@@ -33,23 +32,10 @@ def tell_skipped(errors: Iterable[Exception]) -> None:
         print(f"left out: {printable(error)}", file=sys.stderr)
 
 
-@contextmanager
-def episode_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar for ``evaluate``, on a terminal only, gone when it is done."""
-    from tqdm import tqdm
-
-    with tqdm(desc=printable(title), unit="episode", disable=None, leave=False, dynamic_ncols=True) as bar:
-
-        def update(ended: int, total: int) -> None:
-            bar.total = total
-            bar.update(ended - bar.n)
-
-        yield update
-
-
 def play(name: str, policy: Any, suite: Any, env: Any, **options: Any) -> Any:
     """``evaluate`` under a progress bar."""
     from kinetix_ued.benchmarks import evaluate
+    from kinetix_ued.benchmarks.episode_bar import episode_bar
 
     with episode_bar(f"evaluating {name}") as progress:
         return evaluate(policy, suite.levels, env=env, progress=progress, **options)

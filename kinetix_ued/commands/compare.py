@@ -17,7 +17,7 @@ FILES = dict(zip(FORMS, ("evaluation.json", "evaluation.md", "evaluation.html", 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    methods, baselines = ("dr", "robust-plr", "accel", "sfl"), ("noop", "random")
+    methods = ("dr", "robust-plr", "accel", "sfl")
     add(
         "--methods",
         nargs="+",
@@ -39,10 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--baselines",
         nargs="*",
-        choices=baselines,
-        default=baselines,
         metavar="NAME",
-        help="what to show beside them (%(default)s)",
+        help="what to show beside them: noop, random, random:FRAMES (noop random random:8 random:32)",
     )
     add(
         "--suite",
@@ -58,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from kinetix_ued.benchmarks import ComparisonSettings, refuse_unplayable, trained_methods
-    from kinetix_ued.benchmarks.methods import load_methods, shared_environment
+    from kinetix_ued.benchmarks.methods import shared_environment
 
     settings = ComparisonSettings(
         out=arguments.out,
@@ -75,8 +73,9 @@ def run(arguments: argparse.Namespace) -> int:
     every = [f"{kind}-{size}" for size in settings.sizes for kind in ("random", "holdout")]
     suites = suites_of(arguments.suite or every)
     refuse_unplayable(settings, suites)
+    baselines = settings.baselines(arguments.baselines)
     methods = trained_methods(settings, say=lambda line: print(line, file=sys.stderr))
-    methods += load_methods(arguments.baselines)
+    methods += baselines
     document, played = score(methods, suites, shared_environment(methods), seed=0, attempts=arguments.attempts)
     write_files({form: str(out / name) for form, name in FILES.items()}, document, played, overwrite=True)
     return 0

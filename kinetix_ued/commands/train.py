@@ -8,9 +8,6 @@ import sys
 import typing
 from typing import Any
 
-REPORT = "evaluation.json"
-"""Name of the final evaluation in the run's folder."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """An option for each field of ``TrainConfig``, with the field's documentation as its help."""
@@ -43,15 +40,13 @@ def run(arguments: argparse.Namespace) -> int:
             if given.get(name):
                 raise ValueError(f"--resume goes on with a run as it was started: leave --{name} out")
         several = seed_folders(arguments.resume)
-        config = dataclasses.replace(read_config(several[0] if several else arguments.resume), **changes)
-        _tell_code(config)
-        go_on = resume_seeds if several else resume
-        results = go_on(arguments.resume, callbacks=evaluations(config), **changes)
+        _tell_code(dataclasses.replace(read_config(several[0] if several else arguments.resume), **changes))
+        results = (resume_seeds if several else resume)(arguments.resume, **changes)
     else:
         config = preset(arguments.preset or "quick", **changes)
         validate(config)
         _tell_code(config)
-        results = (train_seeds if config.seeds > 1 else train)(config, callbacks=evaluations(config))
+        results = (train_seeds if config.seeds > 1 else train)(config)
     results = results if isinstance(results, list) else [results]
     if any(result.interrupted for result in results):
         folder = results[0].path if len(results) == 1 else results[0].path.parent
@@ -60,8 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     for result in results:
         steps = ", ".join(f"{count:,} {kind}" for kind, count in result.counts.items() if count)
         print(f"run in {result.path}: {result.updates} updates; environment steps: {steps}")
-        if result.config.eval_levels:
-            evaluate_run(result)
+        show(result)
     return 0
 
 
@@ -73,53 +67,15 @@ def _tell_code(config: Any) -> None:
         print(f"running {file} ({field})", file=sys.stderr)
 
 
-def evaluations(config: Any) -> list[Any]:
-    """The callback that evaluates a run on held-out levels while it trains, if it is asked for."""
-    if not config.eval_every:
-        return []
-    import jax
+def show(result: Any) -> None:
+    """Print the final evaluation of a run, if it has one."""
+    from kinetix_ued.benchmarks.report import aligned, means_of_policies
+    from kinetix_ued.training.evaluation import REPORT
 
-    from kinetix_ued.benchmarks import evaluate, random_suite
-    from kinetix_ued.training import PeriodicEvaluation
-
-    levels = random_suite(config.size, config.eval_levels, config.eval_seed).levels
-
-    def score(run: Any) -> dict[str, float]:
-        key = jax.random.fold_in(jax.random.key(config.eval_seed), run.updates)
-        found = evaluate(run.policy, levels, env=run.env, key=key, attempts=config.eval_attempts)
-        run.counts["evaluation"] += found.environment_steps
-        return {"solve_rate": found.solve_rate.mean(), "return": found.mean_return.mean()}
-
-    return [PeriodicEvaluation(score, config.eval_every)]
-
-
-def evaluate_run(run: Any) -> None:
-    """Score the run on held-out random levels, beside the agent it began as, doing nothing and acting at random."""
-    import jax
-
-    from kinetix_ued.benchmarks import NoopPolicy, RandomPolicy, as_json, format_table, random_suite, write_json
-
-    from .common import play
-
-    config, env = run.config, run.env
-    suite = random_suite(config.size, config.eval_levels, config.eval_seed)
-    policies = {
-        "trained": run.policy,
-        "untrained": run.initial_policy(),
-        "no-op": NoopPolicy(env.actions),
-        "random": RandomPolicy(env.actions),
-    }
-    key, seed = jax.random.key(config.eval_seed), config.eval_seed
-    scores = {
-        name: play(name, policy, suite, env, key=key, attempts=config.eval_attempts)
-        for name, policy in policies.items()
-    }
-    run.counts["evaluation"] += sum(score.environment_steps for score in scores.values())
-    print(f"\n{suite.source} levels, {config.eval_attempts} attempts each:")
-    print(format_table(suite, scores, rows=False))
-    about = {
-        "trained": {"source": str(run.path), "updates": run.updates, "steps": run.counts, "config": config.to_dict()}
-    }
-    report = as_json(suite, scores, env=env, seed=seed, greedy=False, sources=about)
-    write_json(run.path / REPORT, report, overwrite=True)
-    print(f"written to {run.path / REPORT}", file=sys.stderr)
+    document = result.evaluation
+    if document is None or not result.config.eval_levels:
+        return
+    (suite,) = document["suites"]
+    print(f"\n{suite['source']} levels, {document['attempts']} attempts each, with 95 % intervals over levels")
+    print(aligned(means_of_policies(suite)))
+    print(f"written to {result.path / REPORT}", file=sys.stderr)

@@ -158,13 +158,17 @@ class TrainConfig:
     solve_rate_window: int = 20
     """Updates over which that solve rate is averaged, also to tell the best checkpoint."""
     eval_levels: int = 256
-    """Held-out random levels for the evaluation at the end; 0: none."""
-    eval_attempts: int = 10
-    """Attempts at each of them."""
-    eval_every: int = 0
-    """Updates between two evaluations on those levels while training; the best checkpoint is kept; 0: none."""
+    """Held-out random levels that the finished run is scored on, into evaluation.json; 0: no evaluation at the end."""
     eval_seed: int = 1_000_000_007
-    """Seed of the held-out levels, the same for every run."""
+    """Seed of these levels, the same for every run."""
+    eval_attempts: int = 10
+    """Attempts at each level of an evaluation."""
+    eval_every: int = 0
+    """Updates between two evaluations while training; the best checkpoint by them is kept; 0: none."""
+    selection_levels: int = 256
+    """Held-out random levels of those evaluations, which choose the best checkpoint and are in no report."""
+    selection_seed: int = 1_000_000_009
+    """Seed of these levels; another one than that of any report."""
 
     def __post_init__(self):
         object.__setattr__(self, "curriculum", current_name(self.curriculum))
@@ -229,8 +233,8 @@ class TrainConfig:
 
 NEUTRAL_FIELDS = frozenset(
     "preset out checkpoint_every keep_checkpoints progress tensorboard csv wandb snapshot_every stop_at_solve_rate "
-    "solve_rate_window eval_levels eval_attempts eval_every eval_seed curriculum_code generator_code "
-    "accept_changed_code".split()
+    "solve_rate_window eval_levels eval_attempts eval_every eval_seed selection_levels selection_seed curriculum_code "
+    "generator_code accept_changed_code".split()
 )
 """Fields that may change between the parts of a resumed run: they do not touch what is learned.
 
@@ -282,6 +286,7 @@ def validate(config: TrainConfig) -> None:
     _check_ranges(config)
     _check_batches(config)
     _check_attempts(config)
+    _check_selection(config)
 
 
 def _check_types(config: TrainConfig) -> None:
@@ -352,10 +357,10 @@ def _check_score(config: TrainConfig) -> None:
 _AT_LEAST_ONE = (
     "seeds frame_skip max_steps buffer_size top_k environments rollout_steps outer_steps steps epochs minibatches "
     "head_width head_depth recurrent_size checkpoint_every keep_checkpoints "
-    "solve_rate_window eval_attempts"
+    "solve_rate_window eval_attempts selection_levels"
 ).split()
 _NOT_NEGATIVE = (
-    "network_width seed eval_seed eval_levels eval_every snapshot_every dense_reward_scale entropy value_coefficient"
+    "network_width seed eval_seed selection_seed eval_levels eval_every snapshot_every dense_reward_scale entropy value_coefficient"
 ).split()
 _POSITIVE = "temperature learning_rate clip max_grad_norm".split()
 _FINITE = "learning_rate temperature clip max_grad_norm dense_reward_scale entropy value_coefficient".split()
@@ -374,11 +379,22 @@ def _check_ranges(config: TrainConfig) -> None:
         for name in names:
             if not holds(value := getattr(config, name)):  # NaN fails every rule
                 raise ValueError(f"{name} must be {words}, got {value}")
-    for name in ("seed", "eval_seed"):
+    for name in ("seed", "eval_seed", "selection_seed"):
         if getattr(config, name) >= 2**32:
             raise ValueError(f"{name} must be below 2**32, got {getattr(config, name)}")
     if config.seed + config.seeds > 2**32:
         raise ValueError(f"seeds={config.seeds} from seed={config.seed} on go beyond 2**32: use a smaller seed")
+
+
+def _check_selection(config: TrainConfig) -> None:
+    """Refuse to choose the best checkpoint on the levels of a report: of this run's, or of the suites ``random-SIZE``."""
+    reported = {"eval_seed": config.eval_seed, "the suites random-s, -m and -l": TrainConfig.eval_seed}
+    for name, seed in reported.items():
+        if config.eval_every and seed == config.selection_seed:
+            raise ValueError(
+                f"selection_seed={seed} is that of {name} too, so the best checkpoint would be chosen on the levels "
+                f"that reports score it on: use another, such as selection_seed={TrainConfig.selection_seed}"
+            )
 
 
 def _check_batches(config: TrainConfig) -> None:
@@ -397,8 +413,6 @@ def _check_batches(config: TrainConfig) -> None:
             f"steps={c.steps} is less than one update ({c.environments} environments x {c.rollout_steps} steps x "
             f"{c.outer_steps} outer steps): use steps={c.update_steps} or more, or fewer environments"
         )
-    if c.eval_every and not c.eval_levels:
-        raise ValueError("eval_every asks for evaluations and eval_levels=0 leaves no level for them: set eval_levels")
     if c.gradient_steps >= 2**31:
         raise ValueError(
             f"steps={c.steps} makes {c.gradient_steps} optimiser steps, more than the optimiser can count (2**31): "

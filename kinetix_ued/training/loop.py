@@ -33,6 +33,7 @@ from .build import (
 )
 from .callbacks import configured
 from .config import CUSTOM, NOTED_FIELDS, TrainConfig, decisive, validate
+from .evaluation import evaluate_finished
 from .metrics import Callback
 from .own_code import keep_code, located, refuse_changed_code
 from .own_curriculum import check_curriculum, try_curriculum
@@ -62,7 +63,9 @@ def train(
 ) -> Run:
     """Train an agent as ``config`` says, into the folder ``config.out``.
 
-    Ctrl-C (and SIGTERM) finishes the update at hand, saves and returns; a second one stops at once.
+    A run that has come to its end is evaluated beside the baselines into ``evaluation.json``, see ``Run.evaluation``;
+    ``eval_levels=0`` leaves that out. Ctrl-C (and SIGTERM) finishes the update at hand, saves and returns; a second one
+    stops at once.
 
     Args:
         config: see ``TrainConfig``.
@@ -281,8 +284,9 @@ def _loop(recorders: list[Recorder], update: _Update) -> None:
                         recorder.note(state, own, seconds)
             for recorder in recorders:
                 recorder.save()
-        for recorder in recorders:
-            recorder.run.interrupted = recorder.unfinished
+            for recorder in recorders:
+                done = not recorder.unfinished and evaluate_finished(recorder.run, interrupted.is_set)
+                recorder.run.interrupted = not done
     finally:
         for recorder in recorders:
             recorder.close()

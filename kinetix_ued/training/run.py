@@ -15,6 +15,7 @@ from kinetix_ued.whole import whole_file
 from . import checkpoint
 from .build import build_env, build_learner, build_network
 from .config import TrainConfig
+from .evaluation import read_report
 from .metrics import Metrics, Rating, read_metrics
 from .update import first_keys
 
@@ -77,7 +78,7 @@ class Run:
         policy: what it has learned so far
         updates: how many updates are done
         counts: environment steps by purpose, see ``STEP_KINDS``
-        interrupted: it was asked to stop before its end, and saved
+        interrupted: it was asked to stop before its end or that of its final evaluation, and saved
         stopped: why it ended before its steps were taken, having reached what it was for; empty otherwise
         solve_rate: mean solve rate over the last ``config.solve_rate_window`` updates that learned; None until then
         rating: how good the policy is, if a callback or the checkpoint said so; a callback that sets it makes the loop
@@ -103,6 +104,15 @@ class Run:
     def metrics(self) -> list[Metrics]:
         """Numbers of every update so far, oldest first."""
         return read_metrics(self.path / METRICS)
+
+    @property
+    def evaluation(self) -> dict[str, Any] | None:
+        """The final evaluation, the document in ``evaluation.json``; None where there is none.
+
+        Raises:
+            ValueError: for a damaged file.
+        """
+        return read_report(self.path)
 
     def initial_policy(self) -> TrainedPolicy:
         """What the run began with: the same network with its first parameters."""
@@ -155,7 +165,8 @@ STEP_KINDS = ("learning", "scoring", "antagonist", "filter", "evaluation")
 
 ``learning``: the agent learned from them; ``scoring``: played without gradients, for the curriculum's scores alone;
 ``antagonist``: taken by the second student of curricula that have two; ``filter``: simulated to filter generated
-levels; ``evaluation``: played by an evaluation, which adds them to ``Run.counts`` itself.
+levels; ``evaluation``: played by evaluations while it trains, which add them to ``Run.counts`` themselves. Those of the
+final evaluation stand in its document.
 """
 
 PARAMS = ".agent.params"
