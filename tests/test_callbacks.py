@@ -14,6 +14,7 @@ from kinetix_ued.levels import load_level
 from kinetix_ued.training import PeriodicEvaluation, Rating, Run, checkpoint, preset, resume, train
 from kinetix_ued.training.callbacks import CsvFile, EarlyStop, ProgressBar, TensorBoard, WeightsAndBiases
 from kinetix_ued.training.callbacks.snapshots import buffers
+from kinetix_ued.training.lock import LOCK
 from kinetix_ued.training.metrics import RunningSolveRate
 
 SHARED = dict(progress=False, checkpoint_every=3, solve_rate_window=2, csv=True, snapshot_every=2)
@@ -125,7 +126,7 @@ def test_without_an_evaluation_the_running_solve_rate_tells_the_best(tmp_path):
     best = max(known, key=lambda line: line[1])  # the first of equals
     loaded = Run.load(run.path, which="best")
     assert (loaded.updates, loaded.rating) == (best[0], Rating("running_solve_rate", best[1]))
-    assert {p.name for p in run.path.iterdir()} == {"config.json", "metrics.jsonl", "checkpoints"}
+    assert {p.name for p in run.path.iterdir()} - {LOCK} == {"config.json", "metrics.jsonl", "checkpoints"}
 
 
 def test_an_evaluation_without_the_rating_number_is_refused(tmp_path):

@@ -180,7 +180,7 @@ def test_a_damaged_best_gives_way_to_the_next(tmp_path):
     cut_arrays(tmp_path / "update_000000002")
     assert best(tmp_path).update == 1
     cut_manifest(tmp_path / "update_000000001")
-    assert best(tmp_path).update == 3 and checkpoint.best_rating(tmp_path).value == 0.9
+    assert best(tmp_path).update == 3 and checkpoint.best_rating(tmp_path).value == 0.2
     shutil.rmtree(tmp_path / "update_000000003")
     assert best(tmp_path) is None
 

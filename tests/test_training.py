@@ -29,6 +29,7 @@ from kinetix_ued.training import (
 )
 from kinetix_ued.training.build import build_curriculum, build_env, build_learner, build_network, build_sampler
 from kinetix_ued.training.config import NEUTRAL_FIELDS, decisive
+from kinetix_ued.training.lock import LOCK
 from kinetix_ued.training.metrics import JsonLines, finite, read_metrics
 from kinetix_ued.training.schedule import SCHEDULES
 from kinetix_ued.training.update import make_update
@@ -246,7 +247,7 @@ def test_a_run_counts_its_steps_honestly(finished):
 
 def test_the_folder_holds_what_it_should(finished):
     run, _ = finished
-    assert {p.name for p in run.path.iterdir()} == {"config.json", "metrics.jsonl", "checkpoints"}
+    assert {p.name for p in run.path.iterdir()} - {LOCK} == {"config.json", "metrics.jsonl", "checkpoints"}
     assert len(list((run.path / "checkpoints").iterdir())) == run.config.keep_checkpoints  # none is rated yet
     assert TrainConfig.from_dict(json.loads((run.path / "config.json").read_text())) == run.config
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 
 from .common import positive, seed
 from .scoring import FORMS, refuse_files, score, suites_of, write_files
@@ -62,4 +63,4 @@ def run(arguments: argparse.Namespace) -> int:
 
 def checkpoint_of(text: str) -> str | int:
     """Which checkpoint an argument means."""
-    return int(text) if text.isdigit() else text
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else text
