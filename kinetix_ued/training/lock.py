@@ -19,7 +19,7 @@ _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 class RunInUse(ValueError):
-    """Another process, or this one, is training the run already."""
+    """A folder belongs to a run already, or the run in it is being trained by another process, or by this one."""
 
 
 @contextlib.contextmanager

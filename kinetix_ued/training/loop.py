@@ -240,12 +240,12 @@ def _claimed(config: TrainConfig, resume: bool, example: TrainState, locks: cont
             nobody has named, the next free one is taken instead.
     """
     while True:
-        found = _each_seed(config, resume)
-        for own in found:
-            if own.init_from and not resume:  # refused before a folder is made
-                initial_params(Path(own.out), own, example.agent.params)
         with contextlib.ExitStack() as taken:
             try:
+                found = _each_seed(config, resume)
+                for own in found:
+                    if own.init_from and not resume:  # refused before a folder is made
+                        initial_params(Path(own.out), own, example.agent.params)
                 for own in found:
                     taken.enter_context(locked(Path(own.out)))
                     if not resume and (Path(own.out) / CONFIG).exists():
@@ -345,7 +345,7 @@ def _each_seed(config: TrainConfig, resume: bool) -> list[TrainConfig]:
         curriculum = config.curriculum.rpartition(":")[2]
         path = _unused(Path("runs") / f"{config.preset}-{curriculum}-{config.size}-{config.seed}")
     if not resume and ((path / CONFIG).exists() or seed_folders(path)):
-        raise ValueError(f"{path} already holds a run: resume it, or choose another folder")
+        raise RunInUse(f"{path} already holds a run: resume it, or choose another folder")
     if config.seeds == 1:
         found = [dataclasses.replace(config, out=str(path))]
     else:
