@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
 from . import __version__
+from .output import drop_unwritable, steady_output
 from .terminal import escape_unencodable, printable
 
 PROGRAM, TRACEBACK = "kinetix-ued", "--traceback"
@@ -38,6 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0 where all went well, 2 for a mistake of the user's, in one line."""
     escape_unencodable()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with steady_output():  # a reader that has seen enough, such as head, ends neither training nor writing of files
+            return _run(arguments)
+    finally:
+        drop_unwritable()
+
+
+def _run(arguments: list[str]) -> int:
     traceback = TRACEBACK in arguments
     arguments = [argument for argument in arguments if argument != TRACEBACK]  # it may stand anywhere
     try:
@@ -48,9 +56,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"{PROGRAM}: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except (ValueError, OSError, FloatingPointError) as problem:
         if traceback:
             raise

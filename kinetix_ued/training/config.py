@@ -364,6 +364,18 @@ _NOT_NEGATIVE = (
 ).split()
 _POSITIVE = "temperature learning_rate clip max_grad_norm".split()
 _FINITE = "learning_rate temperature clip max_grad_norm dense_reward_scale entropy value_coefficient".split()
+_AT_MOST = {
+    "seeds": 2**12,
+    "frame_skip": 2**12,
+    "network_width": 2**16,
+    "head_width": 2**16,
+    "recurrent_size": 2**16,
+    "head_depth": 2**8,
+    "eval_levels": 2**20,
+    "eval_attempts": 2**16,
+    "steps": 2**62,
+}
+"""Beyond these no machine computes anything; below, ``memory`` says whether this one does."""
 _SHARES = "staleness replay_probability minimum_fill gamma gae_lambda warmup stop_at_solve_rate".split()
 
 
@@ -379,6 +391,10 @@ def _check_ranges(config: TrainConfig) -> None:
         for name in names:
             if not holds(value := getattr(config, name)):  # NaN fails every rule
                 raise ValueError(f"{name} must be {words}, got {value}")
+    for field in dataclasses.fields(config):
+        value, most = getattr(config, field.name), _AT_MOST.get(field.name, 2**31 - 1)
+        if type(value) is int and value > most and type(field.default) is int and not field.name.endswith("seed"):
+            raise ValueError(f"{field.name} must be at most {most}, got {value}")
     for name in ("seed", "eval_seed", "selection_seed"):
         if getattr(config, name) >= 2**32:
             raise ValueError(f"{name} must be below 2**32, got {getattr(config, name)}")
