@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import io
 import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,8 +14,7 @@ import numpy as np
 
 from kinetix_ued.environment import make, make_actions, replay
 from kinetix_ued.levels import load_level
-from kinetix_ued.training import Run, preset, read_config, read_metrics, validate
-from kinetix_ued.training import checkpoint
+from kinetix_ued.training import Run, checkpoint, preset, read_config, read_metrics, validate
 from kinetix_ued.training.metrics import Rating
 from kinetix_ued.training.recorder import Recorder
 from kinetix_ued.training.run import METRICS, STEP_KINDS
@@ -26,7 +22,8 @@ from kinetix_ued.training.run import METRICS, STEP_KINDS
 from ..evaluate import Evaluation
 from ..holdout import holdout_names, level_file, proof_file
 from ..leaderboard import BEGIN, END, format_leaderboard, read_results, replace_leaderboard
-from ..proofs import load_proof
+from ..methods import Method
+from ..proofs import load_proof, save_proof
 from ..report import Played, results
 from ..suite_levels import load_suite
 from .actions import actions_corpus, mutate_actions
@@ -102,10 +99,10 @@ def _open_results(path: Path) -> None:
 
 def _open_proof(path: Path) -> None:
     proof = load_proof(path)
-    if load_again := json.dumps(proof.to_dict()):
-        path.with_name("again.json").write_text(load_again, encoding="utf-8")
-        if not np.array_equal(load_proof(path.with_name("again.json")).actions, proof.actions):
-            raise AssertionError("the proof is another one after it was written")
+    again = path.with_name("again.json")
+    save_proof(proof, again)
+    if load_proof(again).to_dict() != proof.to_dict():
+        raise AssertionError("the proof is another one after it was written")
 
 
 def _open_config(path: Path) -> None:
@@ -122,7 +119,6 @@ def _manifest_target(source: Path) -> Target:
     host = {"counts": dict.fromkeys(STEP_KINDS, 64)}
     saved = checkpoint.save(source, tree, update=4, config=config, host=host, keep=1, rating=Rating("solve_rate", 0.5))
     arrays, manifest = saved / "arrays.npz", (saved / "manifest.json").read_bytes()
-    files = {"manifest.json": manifest}
 
     def write(folder: Path, content: bytes) -> Path:
         own = folder / saved.name
@@ -136,7 +132,7 @@ def _manifest_target(source: Path) -> Target:
 
     def damage(folder: Path, rng: np.random.Generator) -> Damaged:
         sign = rng.random() < 0.5
-        content, done = mutate_json(manifest, rng) if sign else mutate_document(files["manifest.json"], rng)
+        content, done = mutate_json(manifest, rng) if sign else mutate_document(manifest, rng)
         name = "manifest with a checksum that holds" if sign else "manifest"
         return Damaged(write(folder / "checkpoints", signed(content) if sign else content), f"{name}: {', '.join(done)}")
 
@@ -215,7 +211,7 @@ def _open_metrics(path: Path) -> None:
     good = {line for line in path.read_bytes().decode("utf-8", "replace").splitlines() if line in before}
     run = _bare_run(path.parent)
     run.updates = UPDATES
-    sum(line["seconds"] for line in run.metrics)
+    Method("mine", (str(path.parent),), (run,)).about()
     recorder = Recorder(run, None, [])
     recorder.close()
     if lost := good - {json.dumps(line) for line in read_metrics(path)}:
