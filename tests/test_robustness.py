@@ -1,4 +1,4 @@
-"""The fuzzers: a few cases of every target, none of which may end in a raw exception, and whether they would see a fault."""
+"""The fuzzers: a few cases of every target, of which none may end in a raw exception; and they find what is planted."""
 
 import functools
 import json
@@ -63,7 +63,9 @@ def targets(tmp_path_factory):
 def test_whatever_is_damaged_is_read_or_refused(kind, targets):
     """To see one again: kinetix-ued bench robustness KIND --seed 3 --case NUMBER"""
     results = run_cases(kind, targets(kind), range(CASES[kind]), seed=3)
-    assert not faults(results), "\n".join(f"case {r.case}: {r.how}\n{r.trace or r.error}" for r in results if r.outcome in (RAW, SLOW))
+    assert not faults(results), "\n".join(
+        f"case {r.case}: {r.how}\n{r.trace or r.error}" for r in results if r.outcome in (RAW, SLOW)
+    )
     counts = {outcome: sum(row[outcome] for row in summary(results)) for outcome in (READ, REFUSED)}
     assert min(counts.values()) > 0.05 * CASES[kind], "the damage is too little or too much to say anything"
 
@@ -108,6 +110,7 @@ def test_a_planted_fault_is_found_named_and_repeated():
         (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), RAW),
         (json.JSONDecodeError("Expecting value", "", 0), RAW),
         (OSError("disk"), RAW),
+        (IsADirectoryError(21, "Is a directory", "document.json"), REFUSED),
         (MemoryError(), RAW),
         (AssertionError("lost"), RAW),
         (SystemExit(3), RAW),
@@ -196,7 +199,8 @@ with open(numbers, "w") as file:
             partial = checkpoints / f".update_{update:09d}.partial"
             partial.mkdir()
             leaf = {"path": ".agent.params['w']", "shape": [], "dtype": "int32", "sha256": state}
-            (partial / "manifest.json").write_text(json.dumps({"leaves": [leaf], "host": {"counts": update}}))
+            manifest = {"update": update, "leaves": [leaf], "host": {"counts": update}}
+            (partial / "manifest.json").write_text(json.dumps(manifest))
             time.sleep(0.01)
             partial.rename(checkpoints / f"update_{update:09d}")
 """
@@ -229,7 +233,7 @@ def test_differences_name_what_differs(tmp_path):
         folder.mkdir(parents=True)
         paths = {".agent.params['w']": params, ".agent.optimiser": "o", ".curriculum.buffer": curriculum, ".key": "k"}
         leaves = [{"path": path, "shape": [2], "dtype": "float32", "sha256": sha} for path, sha in paths.items()]
-        (folder / "manifest.json").write_text(json.dumps({"leaves": leaves, "host": {"counts": counts}}))
+        (folder / "manifest.json").write_text(json.dumps({"update": 4, "leaves": leaves, "host": {"counts": counts}}))
         line = {"update": 4, "solve_rate": rate, "seconds": seconds, "steps_per_second": 1 / seconds}
         (tmp_path / name / "metrics.jsonl").write_text(json.dumps(line) + "\n")
         (folder.parent / "update_999999999x").mkdir()
@@ -251,7 +255,9 @@ def test_the_command_counts_repeats_and_shows(tmp_path, capsys):
     assert "Printed by `kinetix-ued bench robustness documents -n 14 --seed 0`." in printed
     assert main(["bench", "robustness", "show", str(found)]) == 0 and capsys.readouterr().out == printed
     main(["bench", "robustness", "documents", "--case", "4", "--keep", str(tmp_path / "kept")])
-    assert capsys.readouterr().out.startswith("documents 4, manifest, ") and len(list((tmp_path / "kept").iterdir())) == 1
+    assert (
+        capsys.readouterr().out.startswith("documents 4, manifest, ") and len(list((tmp_path / "kept").iterdir())) == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -279,7 +285,9 @@ def test_a_document_with_faults_tells_how_to_repeat_them(capsys):
     found = document([cases_part("planted", results, 5, 1.0)], "command")
     text = format_robustness(found)
     assert not is_clean(found) and "| planted | 3 | 0 | 0 | 0 | 3 |" in text
-    assert "- raw, 3 of planted: KeyError: " in text and "`kinetix-ued bench robustness planted --seed 5 --case 0`" in text
+    assert (
+        "- raw, 3 of planted: KeyError: " in text and "`kinetix-ued bench robustness planted --seed 5 --case 0`" in text
+    )
     assert "<b>" not in text
 
 

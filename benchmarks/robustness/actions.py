@@ -77,20 +77,40 @@ def _npz(array: np.ndarray, rng: np.random.Generator) -> bytes:
 
 
 def _type(array: np.ndarray, rng: np.random.Generator) -> bytes:
-    names = ["<f8", ">f4", "<f2", "<i8", ">i4", "|u1", "|i1", "|b1", "<u8", "<c8", "<U3", "|S3", "<M8[s]", "<m8[s]", "<f4"]
+    names = [
+        "<f8",
+        ">f4",
+        "<f2",
+        "<i8",
+        ">i4",
+        "|u1",
+        "|i1",
+        "|b1",
+        "<u8",
+        "<c8",
+        "<U3",
+        "|S3",
+        "<M8[s]",
+        "<m8[s]",
+        "<f4",
+    ]
     with np.errstate(all="ignore"):
         return _npy(array.astype(names[int(rng.integers(len(names)))]))
 
 
 def _numbers(array: np.ndarray, rng: np.random.Generator) -> bytes:
-    choices = (-1, 2, 3, 9, 255, 2**31 - 1, -(2**31)) if array.dtype.kind == "i" else (np.nan, np.inf, -np.inf, 1.5, -2, 1e-40, 3e38)
+    choices = (
+        (-1, 2, 3, 9, 255, 2**31 - 1, -(2**31))
+        if array.dtype.kind == "i"
+        else (np.nan, np.inf, -np.inf, 1.5, -2, 1e-40, 3e38)
+    )
     array.flat[int(rng.integers(array.size))] = choices[int(rng.integers(len(choices)))]
     return _npy(array)
 
 
 def _shape(array: np.ndarray, rng: np.random.Generator) -> bytes:
-    shapes = (array[0], array[:, None], array[None], array[:0], array.T, array.ravel(), array.ravel()[0], array[:1], array[..., :-1],
-              np.concatenate([array] * 3), np.concatenate([array] * 50_000))  # fmt: skip
+    shapes = (array[0], array[:, None], array[None], array[:0], array.T, array.ravel(), array.ravel()[0], array[:1],
+              array[..., :-1], np.concatenate([array] * 3), np.concatenate([array] * 50_000))  # fmt: skip
     return _npy(np.asarray(shapes[int(rng.integers(len(shapes)))]))
 
 

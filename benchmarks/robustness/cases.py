@@ -28,13 +28,17 @@ import kinetix_ued
 
 READ, REFUSED, SLOW, RAW = "read", "refused", "slow", "raw"
 OUTCOMES = (READ, REFUSED, SLOW, RAW)
-"""``read``: opened; ``refused``: a ValueError of one line; ``slow``: neither within the target's limit; ``raw``: anything else."""
+"""What comes of a case.
+
+``read``: it was opened; ``refused``: a ValueError of one line, or an OSError that names its file, which the command
+prints as one; ``slow``: neither within the target's limit; ``raw``: anything else.
+"""
 
 PATIENCE = 5
 """A case is ended after this many times its limit by the clock; the limit itself is in seconds of this process."""
 
 MEMORY = 4 << 30
-"""What a case may allocate on top of what the process has [bytes]; more ends in MemoryError instead of the machine's end."""
+"""What a case may allocate on top of what the process has [bytes]; more ends in MemoryError, not in a dead machine."""
 
 
 class Damaged(NamedTuple):
@@ -54,10 +58,10 @@ class Target(NamedTuple):
 
     Attributes:
         name: of the target
-        intact: writes what ``damage`` starts from into a folder, undamaged, and returns the paths; all of it must be read
-        damage: ``damage(folder, rng)`` writes one damaged thing into the folder; the same generator gives the same thing
-        open: reads it, as the commands do; raises ValueError to refuse it, and AssertionError where it sees that what was
-            read is wrong
+        intact: writes what ``damage`` starts from into a folder, undamaged, and returns the paths; all must be read
+        damage: ``damage(folder, rng)`` writes one damaged thing into the folder; equal generators give equal things
+        open: reads it, as the commands do; raises what the reader raises to refuse it, and AssertionError where what
+            was read is seen to be wrong
         limit: seconds that reading may take
     """
 
@@ -137,7 +141,9 @@ def run_case(
         told = traceback.format_exception(problem) if outcome == RAW else []
         brief = lambda text: text.replace(scratch, "SCRATCH")
         error = brief(f"{type(problem).__name__}: {problem}") if outcome != SLOW else f"more than {target.limit:g} s"
-        return Result(case, target.name, outcome, seconds, damaged.how, error[:500], _where(problem), brief("".join(told)))
+        return Result(
+            case, target.name, outcome, seconds, damaged.how, error[:500], _where(problem), brief("".join(told))
+        )
 
 
 def run_cases(
@@ -217,7 +223,9 @@ def _open(target: Target, path: Path) -> tuple[str, BaseException | None, float]
 
 
 def _is_refusal(problem: BaseException) -> bool:
-    """A ValueError with a message of one line that was written for it: not one of those that decoders raise."""
+    """A ValueError with a message of one line that no decoder wrote, or the system's own error about a named file."""
+    if isinstance(problem, OSError):
+        return problem.filename is not None and bool(problem.strerror)
     decoder = isinstance(problem, (UnicodeError, json.JSONDecodeError))
     return isinstance(problem, ValueError) and not decoder and len(str(problem).splitlines()) == 1
 
@@ -235,7 +243,11 @@ def _where(problem: BaseException) -> str:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Warnings and lines that are told on the way are not shown: there would be thousands."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
         warnings.simplefilter("ignore")
         yield
 

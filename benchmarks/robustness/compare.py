@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,6 @@ PARTS = {".agent.params": "parameters", ".agent": "optimiser", ".curriculum": "c
 OTHER = "environments and keys"
 """What all other arrays belong to."""
 
-_NAME = re.compile("update_[0-9]{9}")
-
 TIMES = "second"
 """Numbers with this in their name are times, and differ from run to run."""
 
@@ -26,7 +24,9 @@ def differences(ours: Path, theirs: Path) -> list[str]:
     """In what two runs differ: names of PARTS, ``counts``, ``numbers``; empty where they are the same."""
     found, expected = arrays_of(ours), arrays_of(theirs)
     names = [name for name in {**found, **expected} if found.get(name) != expected.get(name)]
-    parts = dict.fromkeys(next((part for start, part in PARTS.items() if name.startswith(start)), OTHER) for name in names)
+    parts = dict.fromkeys(
+        next((part for start, part in PARTS.items() if name.startswith(start)), OTHER) for name in names
+    )
     counts = ["counts"] if _last(ours)["host"] != _last(theirs)["host"] else []
     return [*parts, *counts, *(["numbers"] if numbers_of(ours) != numbers_of(theirs) else [])]
 
@@ -42,8 +42,12 @@ def numbers_of(run: Path) -> list[dict[str, Any]]:
 
 
 def _last(run: Path) -> dict[str, Any]:
-    """The manifest of the last checkpoint that has one; strangers among the checkpoints are left aside."""
-    found = [file for file in (run / CHECKPOINTS).glob("update_*/manifest.json") if _NAME.fullmatch(file.parent.name)]
+    """The manifest of the last checkpoint that has one; strangers and damaged ones are left aside."""
+    found = []
+    for file in (run / CHECKPOINTS).glob("update_*/manifest.json"):
+        with contextlib.suppress(ValueError, OSError, RecursionError, TypeError, KeyError):
+            manifest = json.loads(file.read_bytes())
+            found.append((int(manifest["update"]), file.parent.name, manifest))
     if not found:
         raise AssertionError(f"{run.name} has no checkpoint")
-    return json.loads(max(found).read_text(encoding="utf-8"))
+    return max(found, key=lambda entry: entry[:2])[2]

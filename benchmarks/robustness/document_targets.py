@@ -71,11 +71,17 @@ def _results(runs: int) -> bytes:
 
     names = ("ours",) if runs == 1 else ("dr", "accel")
     config = preset("tiny", out="runs/mine").to_dict()
-    run = {"source": "runs/mine", "updates": 8, "steps": {"learning": 1024, "filter": 9}, "seconds": 3.5, "config": config}
+    run = {
+        "source": "runs/mine",
+        "updates": 8,
+        "steps": {"learning": 1024, "filter": 9},
+        "seconds": 3.5,
+        "config": config,
+    }
     sources = {name: [run | {"config": config | {"seed": seed}} for seed in range(runs)] for name in names}
-    evaluations: dict[str, Sequence[Evaluation]] = {
-        name: [made_up() for _ in range(runs)] for name in names
-    } | {"random": [made_up()]}
+    evaluations: dict[str, Sequence[Evaluation]] = {name: [made_up() for _ in range(runs)] for name in names} | {
+        "random": [made_up()]
+    }
     again = evaluations if runs > 1 else {}
     played = [Played(suite, evaluations, again, name) for name in ("holdout-s", "mine")]
     document = results(played, env=make("s", engine="jax"), seed=0, greedy=False, sources=sources)
@@ -100,7 +106,7 @@ def _open_results(path: Path) -> None:
 def _open_proof(path: Path) -> None:
     proof = load_proof(path)
     again = path.with_name("again.json")
-    save_proof(proof, again)
+    save_proof(proof, again, overwrite=True)
     if load_proof(again).to_dict() != proof.to_dict():
         raise AssertionError("the proof is another one after it was written")
 
@@ -134,7 +140,9 @@ def _manifest_target(source: Path) -> Target:
         sign = rng.random() < 0.5
         content, done = mutate_json(manifest, rng) if sign else mutate_document(manifest, rng)
         name = "manifest with a checksum that holds" if sign else "manifest"
-        return Damaged(write(folder / "checkpoints", signed(content) if sign else content), f"{name}: {', '.join(done)}")
+        return Damaged(
+            write(folder / "checkpoints", signed(content) if sign else content), f"{name}: {', '.join(done)}"
+        )
 
     def open(path: Path) -> None:
         checkpoint.saved_updates(path)
@@ -192,7 +200,18 @@ def mutate_lines(content: bytes, rng: np.random.Generator) -> tuple[bytes, list[
             lines.insert(int(rng.integers(len(lines) + 1)), lines[at])
             names.append(f"line {at + 1} twice")
         elif what == 6:
-            other = (b"\n", b"5\n", b"{}\n", b"[]\n", b"null\n", b'"a"\n', b"\x00" * 512 + b"\n", b"}{\n", b"\xff\n", b'{"update": null}\n')
+            other = (
+                b"\n",
+                b"5\n",
+                b"{}\n",
+                b"[]\n",
+                b"null\n",
+                b'"a"\n',
+                b"\x00" * 512 + b"\n",
+                b"}{\n",
+                b"\xff\n",
+                b'{"update": null}\n',
+            )
             lines.insert(at, other[int(rng.integers(len(other)))])
             names.append(f"another line before line {at + 1}")
         else:

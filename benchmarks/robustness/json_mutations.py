@@ -1,7 +1,7 @@
 """Damage to the structure of a JSON document: what people, scripts and other programs' exports do.
 
-A document is mutated as a tree in which an object is a list of [key, value] pairs, so that a key can stand in it twice, and
-``Raw`` stands for text that no parsed value would be written as.
+A document is mutated as a tree in which an object is a list of [key, value] pairs, so that a key can stand in it twice,
+and ``Raw`` is text that no parsed value would be written as.
 """
 
 from __future__ import annotations
@@ -44,18 +44,23 @@ Mutation = Callable[[list, Place, np.random.Generator], None]
 """``mutation(holder, place, rng)`` changes the document ``holder[0]`` at ``place``."""
 
 NUMBERS: tuple[Any, ...] = (
-    0, 1, -1, 2, 3, 255, 256, 257, 2**15, 2**31 - 1, 2**31, -(2**31) - 1, 2**32, 2**53 + 1, 2**63, 2**64, 10**12, 10**19, 10**400,
+    0, 1, -1, 2, 3, 255, 256, 257, 2**15, 2**31 - 1, 2**31, -(2**31) - 1, 2**32, 2**53 + 1, 2**63, 2**64,
+    10**12, 10**19, 10**400,
     0.0, -0.0, 0.5, -1.5, 1e-320, 1e-30, 1e30, 3.4e38, 3.5e38, 1e308, float("nan"), float("inf"), -float("inf"),
-    Raw("1e400"), Raw("-1e400"), Raw("9" * 5000), Raw("0.1" + "0" * 5000), Raw("1E+2"), Raw("-0"), Raw("01"), Raw("+1"), Raw("0x10"),
-    Raw("1."), Raw(".5"),
+    Raw("1e400"), Raw("-1e400"), Raw("9" * 5000), Raw("0.1" + "0" * 5000), Raw("1E+2"), Raw("-0"),
+    Raw("01"), Raw("+1"), Raw("0x10"), Raw("1."), Raw(".5"),
 )  # fmt: skip
 """Numbers at the edges of what a field may hold, and some that JSON does not know."""
 
 TEXTS: tuple[Any, ...] = (
-    "", " ", "a", "A" * 100_000, "\x00", "\ud800", "\u202egnp.exe", "\u00b2", "\uff11", "\u0661", "\U0001f600", "e\u0301" * 50,
-    "\x1b[2J\x1b]0;title\x07", "line\nline", "tab\ttab", "carriage\rreturn", "../../../etc/passwd", "NUL", "a|b", "`x`", "**x**",
-    "<script>alert(1)</script>", "<!-- leaderboard: begin -->", "<!-- leaderboard: end -->", "&amp;", "{0}", "%s", "${HOME}",
-    "NaN", "1", "1e3", "true", "null", "None", "s", "l", "5p4c2j1t", "-1p", "latest", "float32", "object", "threefry2x32",
+    "", " ", "a", "A" * 100_000, "\x00", "\ud800", "\u202egnp.exe", "\u00b2", "\uff11", "\u0661", "\U0001f600",
+    "e\u0301" * 50,
+    "\x1b[2J\x1b]0;title\x07", "line\nline", "tab\ttab", "carriage\rreturn", "../../../etc/passwd", "NUL",
+    "a|b", "`x`", "**x**",
+    "<script>alert(1)</script>", "<!-- leaderboard: begin -->", "<!-- leaderboard: end -->", "&amp;",
+    "{0}", "%s", "${HOME}",
+    "NaN", "1", "1e3", "true", "null", "None", "s", "l", "5p4c2j1t", "-1p", "latest", "float32",
+    "object", "threefry2x32",
     "kinetix-ued/evaluation", "kinetix-ued/proof", "noop", "random", "__class__", "polygon", "green",
 )  # fmt: skip
 """Texts that readers, terminals and writers of Markdown might stumble over, and words that mean something elsewhere."""
@@ -63,7 +68,7 @@ TEXTS: tuple[Any, ...] = (
 VALUES: tuple[Any, ...] = (None, True, False, Raw("undefined"), Raw("{}"), Raw("[]"), Raw("'a'"), Raw(""))
 
 DEPTHS = (30, 500, 990, 2000, 100_000)
-CROWDS = (100, 5_000, 200_000)
+CROWDS = (100, 5_000, 200_000, 1_000_000)
 
 
 def mutate_json(content: bytes, rng: np.random.Generator) -> tuple[bytes, list[str]]:
@@ -89,7 +94,7 @@ def text_of(value: Any) -> str:
 
 
 def _choose(holder: list, rng: np.random.Generator) -> Place:
-    """A value of the document, found by going down at random: one of a short list is as likely as one of a long list."""
+    """A value of the document, found by going down at random, so that bulk arrays do not take all the damage."""
     place = Place(holder, 0)
     if rng.random() < 0.02:
         return place
@@ -117,7 +122,9 @@ def _rename(holder: list, place: Place, rng: np.random.Generator) -> None:
     if isinstance(place.container, Pairs):
         pair = place.container[place.index]
         others = [key for key, _ in place.container]
-        pair[0] = _pick((_pick(TEXTS, rng), str(pair[0]).upper(), str(pair[0]) + "s", others[int(rng.integers(len(others)))]), rng)
+        pair[0] = _pick(
+            (_pick(TEXTS, rng), str(pair[0]).upper(), str(pair[0]) + "s", others[int(rng.integers(len(others)))]), rng
+        )
 
 
 def _double(holder: list, place: Place, rng: np.random.Generator) -> None:
@@ -149,12 +156,20 @@ def _value(holder: list, place: Place, rng: np.random.Generator) -> None:
 
 
 def _perturb(holder: list, place: Place, rng: np.random.Generator) -> None:
-    """A number that is a little, or much, larger or smaller; a truth value turned round; a text with one letter changed."""
+    """A number that is slightly or much larger or smaller; a truth value inverted; a text with one letter changed."""
     value = place.value
     if isinstance(value, bool):
         place.put(_pick((not value, int(value), str(value).lower()), rng))
     elif isinstance(value, (int, float)) and abs(value) < 1e15:
-        nearby = (value + 1, value - 1, -value, float(value), value * 1.000001, value * 10.0 ** int(rng.integers(-12, 13)), str(value))
+        nearby = (
+            value + 1,
+            value - 1,
+            -value,
+            float(value),
+            value * 1.000001,
+            value * 10.0 ** int(rng.integers(-12, 13)),
+            str(value),
+        )
         place.put(_pick(nearby, rng))
     elif isinstance(value, str) and not isinstance(value, Raw) and value:
         at = int(rng.integers(len(value)))
@@ -233,9 +248,9 @@ JSON_MUTATIONS: dict[str, Mutation] = {
 }
 """Kinds of change by name."""
 
-_RARE = {"nested deeply": 0.2, "crowded": 0.05, "perturbed": 3.0}
-"""How often a kind is drawn, where not as often as the others: what takes long says the same wherever it happens, and a number a
-little off is the damage that most often gets past a reader."""
+_RARE = {"nested deeply": 0.2, "crowded": 0.1, "perturbed": 3.0}
+"""How often a kind is drawn, where not as often as the others: what takes long says the same wherever it happens, and a
+number that is slightly off is the damage that most often gets past a reader."""
 
 _WEIGHTS = np.array([_RARE.get(name, 1.0) for name in JSON_MUTATIONS])
 _SHARES = _WEIGHTS / _WEIGHTS.sum()

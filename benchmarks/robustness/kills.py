@@ -1,7 +1,8 @@
 """Runs that are killed again and again, resumed each time, and compared with runs that nothing disturbed.
 
-The moments are drawn uniformly over the updates of the whole run, in order; a kill either hits that moment, or waits for the
-next checkpoint from there on and hits while it is written, or hits the process while it starts. One run takes several kills.
+The moments are drawn uniformly over the updates of the whole run, in order. A kill hits at that moment, or waits for
+the next checkpoint from there on and hits while it is written, or hits the process while it starts. One run takes
+several kills.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ MOMENTS = ("any update", "a checkpoint", "start-up")
 
 SHARES = (0.45, 0.4, 0.15)
 """How often each of them is."""
+
+START_UP = 5.0
+"""Seconds within which a kill aimed at the start comes: imports, tracing, reading programs and the checkpoint."""
 
 WAIT = 600.0
 """Seconds after which a process that shows no sign of life is given up."""
@@ -69,7 +73,9 @@ class KillSettings:
 
     def config(self, method: str) -> TrainConfig:
         """The configuration of a method's runs."""
-        config = method_preset("tiny", method, engine=self.engine, checkpoint_every=self.checkpoint_every, eval_levels=0)
+        config = method_preset(
+            "tiny", method, engine=self.engine, checkpoint_every=self.checkpoint_every, eval_levels=0
+        )
         return dataclasses.replace(config, steps=self.updates * config.update_steps)
 
 
@@ -128,10 +134,9 @@ def kill_runs(
     """
     folder.mkdir(parents=True)
     whole = folder / "whole"
-    began = time.perf_counter()
     if problem := finished(start(whole)):
         raise ValueError(f"a run that nothing disturbed ended with an error: {problem}")
-    length, seconds = len(numbers_of(whole)), time.perf_counter() - began
+    length = len(numbers_of(whole))
     found: dict[str, Any] = {"updates": length, "kills": 0, "runs": 0, "identical": 0}
     found |= {"hit": dict.fromkeys(MOMENTS, 0), "partial_checkpoints": 0, "problems": []}
     while found["kills"] < kills:
@@ -139,7 +144,7 @@ def kill_runs(
         moments = sorted(rng.uniform(0, 0.95 * length, kills - found["kills"]))
         for moment in moments:
             aim = str(rng.choice(MOMENTS, p=SHARES))
-            if not kill_once(start(run), run, aim, moment, rng, start_up=0.5 * seconds):
+            if not kill_once(start(run), run, aim, moment, rng):
                 break  # it came to its end first
             found["kills"] += 1
             found["hit"][aim] += 1
@@ -174,7 +179,9 @@ def start_process(run: Path, config: TrainConfig, programs: Path) -> subprocess.
             option = name.replace("_", "-")
             if name in ("preset", "progress"):
                 continue
-            arguments += [f"--{'' if value else 'no-'}{option}"] if isinstance(value, bool) else [f"--{option}", str(value)]
+            arguments += (
+                [f"--{'' if value else 'no-'}{option}"] if isinstance(value, bool) else [f"--{option}", str(value)]
+            )
     environment = os.environ | {
         "JAX_COMPILATION_CACHE_DIR": str(programs),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
@@ -198,9 +205,7 @@ def finished(process: subprocess.Popen, seconds: float = WAIT) -> str:
     return f"exit status {status}" if status else ""
 
 
-def kill_once(
-    process: subprocess.Popen, run: Path, aim: str, moment: float, rng: np.random.Generator, *, start_up: float
-) -> bool:
+def kill_once(process: subprocess.Popen, run: Path, aim: str, moment: float, rng: np.random.Generator) -> bool:
     """SIGKILL a run that is under way; whether it was still alive.
 
     Args:
@@ -209,16 +214,15 @@ def kill_once(
         aim: one of MOMENTS.
         moment: in updates from the beginning; where they are done already, it is the next update.
         rng: draws what is finer than an update.
-        start_up: seconds within which a kill aimed at the start comes.
     """
     if aim == "start-up":
-        _wait(process, lambda: False, rng.uniform(0, start_up))
+        _wait(process, lambda: False, rng.uniform(0, START_UP))
     else:
         begun = _lines(run)
         _wait(process, lambda: _lines(run) > begun and _lines(run) >= moment)
         if aim == "a checkpoint":
             _wait(process, lambda: bool(list((run / CHECKPOINTS).glob(".*.partial"))))
-        # An update takes milliseconds, and so does a checkpoint: its files, its new name, and the removal of an old one.
+        # An update takes milliseconds, and so does a checkpoint: its files, its new name, the removal of an old one.
         time.sleep(rng.uniform(0, 0.01))
     process.send_signal(signal.SIGKILL)
     return process.wait() == -signal.SIGKILL

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from kinetix_ued.environment import KinetixEnv, make
 from kinetix_ued.levels import (
@@ -39,7 +38,9 @@ STEPS = 4
 
 def level_targets(folder: Path) -> list[Target]:
     """The targets; nothing is left in ``folder``."""
-    native = {name.replace("/", "-") + ".json": level_file(name) for name in itertools.islice(holdout_names(), 0, None, EVERY)}
+    native = {
+        name.replace("/", "-") + ".json": level_file(name) for name in itertools.islice(holdout_names(), 0, None, EVERY)
+    }
     levels = {name: load_level(file) for name, file in native.items()}
     plain = {f"plain-{name}": json.dumps(level_to_native(level)).encode() for name, level in levels.items()}
     kinetix = {name: json.dumps(level_to_kinetix(level)).encode() for name, level in levels.items()}
@@ -86,5 +87,3 @@ def _play(env: KinetixEnv, level: Level) -> tuple[jax.Array, jax.Array]:
 
     _, state = env.reset_to_level(jax.random.key(0), level, env.default_params)
     return jax.lax.scan(step, state, length=STEPS)[1]
-
-

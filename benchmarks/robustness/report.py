@@ -17,7 +17,7 @@ SCHEMA_VERSION = 1
 
 
 def document(parts: Sequence[Mapping[str, Any]], command: str) -> dict[str, Any]:
-    """Everything that one command measured, ready for JSON; ``parts`` are those of ``cases_part`` and ``kills_part``."""
+    """Everything that one command measured, ready for JSON; ``parts``: of ``cases_part`` and ``kills_part``."""
     about = {"versions": versions(), "commit": commit(), "machine": machine()}
     return {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **about, "command": command, "parts": list(parts)}
 
@@ -36,7 +36,9 @@ def kills_part(measured: Mapping[str, Any]) -> dict[str, Any]:
 def is_clean(found: Mapping[str, Any]) -> bool:
     """Whether nothing was raw or slow, and every killed run ended like the undisturbed one."""
     rows = [row for part in found["parts"] for row in part.get("rows", ())]
-    return not any(part.get("faults") for part in found["parts"]) and all(row["identical"] == row["runs"] for row in rows)
+    return not any(part.get("faults") for part in found["parts"]) and all(
+        row["identical"] == row["runs"] for row in rows
+    )
 
 
 def format_robustness(found: Mapping[str, Any]) -> str:
@@ -61,13 +63,18 @@ def read_robustness(path: str | os.PathLike[str]) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as problem:
         raise ValueError(f"{path} cannot be read: {problem}") from problem
     if not isinstance(found, dict) or (found.get("schema"), found.get("schema_version")) != (SCHEMA, SCHEMA_VERSION):
-        raise ValueError(f"{path} holds no counts of this version: name what kinetix-ued bench robustness --json has written")
+        raise ValueError(
+            f"{path} holds no counts of this version: name what kinetix-ued bench robustness --json has written"
+        )
     return found
 
 
 def _cases_text(part: Mapping[str, Any]) -> str:
     total = {name: sum(row[name] for row in part["targets"]) for name in ("cases", *OUTCOMES)}
-    rows = [[row["target"], *(f"{row[name]:,}" for name in total), f"{row['slowest_seconds']:.2f}"] for row in part["targets"]]
+    rows = [
+        [row["target"], *(f"{row[name]:,}" for name in total), f"{row['slowest_seconds']:.2f}"]
+        for row in part["targets"]
+    ]
     slowest = max(row["slowest_seconds"] for row in part["targets"])
     rows.append(["all", *(f"{count:,}" for count in total.values()), f"{slowest:.2f}"])
     title = f"{part['cases']:,} damaged {part['kind']}, seed {part['seed']}, {part['seconds']:.0f} s."
@@ -83,15 +90,24 @@ def _cases_text(part: Mapping[str, Any]) -> str:
 
 def _kills_text(part: Mapping[str, Any]) -> str:
     settings = part["settings"]
-    head = ["curriculum", "updates", "kills", *(f"at {aim}" for aim in part["rows"][0]["hit"]), "left half a checkpoint", "runs", "bit for bit"]
+    head = [
+        "curriculum",
+        "updates",
+        "kills",
+        *(f"at {aim}" for aim in part["rows"][0]["hit"]),
+        "left half a checkpoint",
+        "runs",
+        "bit for bit",
+    ]
     names = ("updates", "kills", None, "partial_checkpoints", "runs", "identical")
     rows = []
     for row in part["rows"]:
         cells = [f"{x:,}" for name in names for x in ([row[name]] if name else row["hit"].values())]
         rows.append([row["method"], *cells])
-    columns = zip(*(row[2:] for row in rows))
+    columns = zip(*(row[2:] for row in rows), strict=True)
     rows.append(["all", "", *(f"{sum(int(cell.replace(',', '')) for cell in column):,}" for column in columns)])
-    title = f"{settings['kills']} kills (SIGKILL), seed {settings['seed']}, engine {settings['engine']}, {part['seconds']:.0f} s."
+    what = f"seed {settings['seed']}, engine {settings['engine']}, {part['seconds']:.0f} s."
+    title = f"{settings['kills']} kills (SIGKILL), {what}"
     problems = [f"- {row['method']}, {_plain(problem)}" for row in part["rows"] for problem in row["problems"]]
     return "\n\n".join(filter(None, [title, as_markdown(Table("kills", head, rows)), "\n".join(problems)]))
 

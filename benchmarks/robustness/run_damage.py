@@ -29,7 +29,11 @@ def damage_run(folder: Path, rng: np.random.Generator) -> str:
 
 
 def _files(folder: Path) -> list[Path]:
-    return [path for path in (folder / CONFIG, folder / METRICS, *sorted((folder / CHECKPOINTS).glob("*/*"))) if path.is_file()]
+    return [
+        path
+        for path in (folder / CONFIG, folder / METRICS, *sorted((folder / CHECKPOINTS).glob("*/*")))
+        if path.is_file()
+    ]
 
 
 def _any_file(folder: Path, rng: np.random.Generator) -> Path | None:

@@ -1,13 +1,14 @@
 """Damaged runs: evaluated and resumed.
 
-One tiny run is trained; every case damages a copy of it. A run that is resumed and whose configuration is as it was must end
-with the very arrays that it had: falling back to an older checkpoint costs time and nothing else.
+One tiny run is trained; every case damages a copy of it. A run that is resumed and whose configuration is as it was
+must end with the very arrays that it had: falling back to an older checkpoint costs time and nothing else.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import json
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -59,7 +60,11 @@ def run_targets(folder: Path) -> list[Target]:
                         raise
                     continue  # a checkpoint that is not there is refused, and the others are looked at
             run = method.runs[0]
-            if which == "latest" and run.updates < UPDATES and (path / CHECKPOINTS / f"update_{UPDATES:09d}").exists():
+            if (
+                which == "latest"
+                and run.updates < UPDATES
+                and _is_damaged(path / CHECKPOINTS / f"update_{UPDATES:09d}")
+            ):
                 assert told(), "an older checkpoint was taken without a word"
             method.about()
             evaluate(run, levels, key=jax.random.key(0), attempts=1)
@@ -78,6 +83,14 @@ def run_targets(folder: Path) -> list[Target]:
     ]
 
 
+def _is_damaged(last: Path) -> bool:
+    """Whether the last checkpoint is there and damaged, rather than gone, or another one under its name."""
+    try:
+        return last.is_dir() and json.loads((last / "manifest.json").read_bytes()).get("update") == UPDATES
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return True
+
+
 class _Stop:
     """Ends a run before its first update: one whose configuration was edited could ask for days."""
 
@@ -92,6 +105,10 @@ class _Stop:
 def _told() -> Iterator[Callable[[], bool]]:
     """Whether anything was said in the meantime, as a warning or on the terminal."""
     said = io.StringIO()
-    with warnings.catch_warnings(record=True) as warned, contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+    with (
+        warnings.catch_warnings(record=True) as warned,
+        contextlib.redirect_stderr(said),
+        contextlib.redirect_stdout(said),
+    ):
         warnings.simplefilter("always")
         yield lambda: bool(warned) or bool(said.getvalue().strip())

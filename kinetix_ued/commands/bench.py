@@ -166,8 +166,10 @@ _SUBJECTS = {
     "train": (_train_arguments, _train),
     "validity": (_validity_arguments, _validity),
 }
-"""For each subject its options, and the function that measures: what it found, for JSON and as text; None where the subject is
-a command of its own."""
+"""For each subject its options, and the function that measures: what it found, for JSON and as text.
+
+None where the subject brings its own ``run``.
+"""
 
 
 def _settings(kind: type, arguments: argparse.Namespace) -> Any:

@@ -24,7 +24,13 @@ SHOW = "show"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     counts = ", ".join(f"{count:,} {kind}" for kind, count in COUNTS.items())
-    add("kind", nargs="?", choices=(*COUNTS, "all", SHOW), default="all", help=f"what is damaged; {SHOW} prints files of --json (all)")
+    add(
+        "kind",
+        nargs="?",
+        choices=(*COUNTS, "all", SHOW),
+        default="all",
+        help=f"what is damaged; {SHOW} prints files of --json (all)",
+    )
     add("files", nargs="*", metavar="FILE", help=f"with {SHOW}: what --json has written")
     add("-n", type=positive, help=f"cases of each kind ({counts})")
     add("--seed", type=seed, default=0, help="seed of the damage and of the moments (%(default)s)")
