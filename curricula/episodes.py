@@ -8,6 +8,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from kinetix_ued.world import varying_like
+
 from .protocol import Rollout
 
 
@@ -24,7 +26,7 @@ def episode_mean(done: jax.Array, values: jax.Array) -> jax.Array:
         means, episodes = means + jnp.where(ended, total / steps, 0), episodes + ended
         return (jnp.where(ended, 0, total), jnp.where(ended, 0, steps), means, episodes), None
 
-    zeros = jnp.zeros(done.shape[1:], jnp.float32)
+    zeros = varying_like(jnp.zeros(done.shape[1:], jnp.float32), done, values)
     (_, _, means, episodes), _ = jax.lax.scan(step, (zeros,) * 4, (done, values))
     return jnp.where(episodes > 0, means / jnp.maximum(episodes, 1), -jnp.inf)
 
@@ -39,7 +41,7 @@ def episode_returns(rollout: Rollout) -> tuple[jax.Array, jax.Array]:
         returns, highest = returns + jnp.where(ended, total, 0), jnp.where(ended, jnp.maximum(highest, total), highest)
         return (jnp.where(ended, 0, total), returns, highest), None
 
-    zeros = jnp.zeros(rollout.done.shape[1:], jnp.float32)
+    zeros = varying_like(jnp.zeros(rollout.done.shape[1:], jnp.float32), rollout.done, rollout.reward)
     (_, returns, highest), _ = jax.lax.scan(step, (zeros, zeros, zeros - jnp.inf), (rollout.done, rollout.reward))
     episodes = rollout.done.sum(axis=0)
     return jnp.where(episodes > 0, returns / jnp.maximum(episodes, 1), -jnp.inf), highest
