@@ -34,9 +34,9 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
 @contextmanager
 def episode_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar for ``evaluate``, on a terminal only, gone when it is done."""
-    from tqdm import tqdm
+    from kinetix_ued.progress import progress_bar
 
-    with tqdm(desc=title, unit="episode", disable=None, leave=False, dynamic_ncols=True) as bar:
+    with progress_bar(desc=title, unit="episode", disable=None, leave=False) as bar:
 
         def update(ended: int, total: int) -> None:
             bar.total = total
