@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from kinetix_ued.progress import progress_bar
+from kinetix_ued.terminal import printable
+
 
 @contextmanager
 def episode_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar for ``evaluate``, on a terminal only, gone when it is done."""
-    from tqdm import tqdm
-
-    with tqdm(desc=title, unit="episode", disable=None, leave=False, dynamic_ncols=True) as bar:
+    with progress_bar(desc=printable(title), unit="episode", disable=None, leave=False) as bar:
 
         def update(ended: int, total: int) -> None:
             bar.total = total

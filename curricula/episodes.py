@@ -10,6 +10,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from kinetix_ued.world import varying_like
+
 from .groups import group_max, group_sum
 from .protocol import Rollout
 
@@ -83,8 +85,8 @@ def _episode_means(done: jax.Array, values: jax.Array, counts: jax.Array | None)
         means, episodes = means + jnp.where(counted, total / steps, 0), episodes + counted
         return (jnp.where(ended, 0, total), jnp.where(ended, 0, steps), means, episodes), None
 
-    zeros = jnp.zeros(done.shape[1:], jnp.float32)
     counted = done if counts is None else done & counts
+    zeros = varying_like(jnp.zeros(done.shape[1:], jnp.float32), counted, values)
     (_, _, means, episodes), _ = jax.lax.scan(step, (zeros,) * 4, (done, counted, values))
     return means, episodes
 
@@ -100,8 +102,8 @@ def _returns(rollout: Rollout, counts: jax.Array | None) -> tuple[jax.Array, jax
         highest = jnp.where(counted, jnp.maximum(highest, total), highest)
         return (jnp.where(ended, 0, total), returns, highest), None
 
-    zeros = jnp.zeros(rollout.done.shape[1:], jnp.float32)
     counted = rollout.done if counts is None else rollout.done & counts
+    zeros = varying_like(jnp.zeros(rollout.done.shape[1:], jnp.float32), counted, rollout.reward)
     transitions = (rollout.done, counted, rollout.reward)
     (_, returns, highest), _ = jax.lax.scan(step, (zeros, zeros, zeros - jnp.inf), transitions)
     episodes = counted.sum(axis=0, dtype=jnp.int32)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kinetix_ued.levels import content_hash, hash_texts, listed
-from kinetix_ued.world import Level, empty_level
+from kinetix_ued.world import Level, empty_level, varying_like
 
 from .checks import positive_count
 from .sampling import Sampler
@@ -119,7 +119,7 @@ def sample_excluding(key: jax.Array, n: int, sample: Sampler, hashes: Any) -> tu
 
     # All draws are those of the loop, so that the generator is compiled once.
     blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-    start = (jnp.int32(0), blank, jnp.ones(n, bool), jnp.int32(0))
+    start = jnp.int32(0), *varying_like((blank, jnp.ones(n, bool), jnp.int32(0)), key)
     _, levels, bad, dropped = jax.lax.while_loop(more, draw, start)
     return _where(bad, empty_level(levels.size), levels), dropped
 

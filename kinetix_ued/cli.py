@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from . import __version__
 from .output import drop_unwritable, steady_output
-from .terminal import escape_unencodable, printable
+from .terminal import printable
 
 PROGRAM, TRACEBACK = "kinetix-ued", "--traceback"
 
@@ -36,7 +36,6 @@ USER_ERROR, INTERRUPTED = 2, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0 where all went well, 2 for a mistake of the user's, in one line."""
-    escape_unencodable()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with steady_output():  # a reader that has seen enough, such as head, ends neither training nor writing of files

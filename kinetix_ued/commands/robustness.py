@@ -89,11 +89,11 @@ def _targets(kind: str, folder: Path) -> Any:
 
 def _measured(kind: str, n: int, arguments: argparse.Namespace) -> dict[str, Any]:
     """One kind's part of the document, under a progress bar."""
-    from tqdm import tqdm
+    from kinetix_ued.progress import progress_bar
 
     from kinetix_ued.benchmarks.robustness import KillSettings, cases_part, kills_part, measure_kills, run_cases
 
-    with tqdm(desc=kind, total=n, unit="case", disable=None, leave=False, dynamic_ncols=True) as bar:
+    with progress_bar(desc=kind, total=n, unit="case", disable=None, leave=False) as bar:
         if kind == "kills":
             settings = KillSettings(kills=n, jobs=arguments.jobs, seed=arguments.seed)
             return kills_part(measure_kills(settings, say=bar.write, progress=bar.update))

@@ -192,9 +192,9 @@ def solve(
 @contextmanager
 def search_bar(total: int) -> Iterator[tuple[Callable[[str], None], Callable[[bool], None]]]:
     """A progress bar on a terminal: a function that prints a line above it, and one that counts a generation."""
-    from tqdm import tqdm
+    from kinetix_ued.progress import progress_bar
 
-    with tqdm(desc="solving", total=total, unit="level", disable=None, leave=False, dynamic_ncols=True) as bar:
+    with progress_bar(desc="solving", total=total, unit="level", disable=None, leave=False) as bar:
         generations = 0
 
         def advance(over: bool) -> None:

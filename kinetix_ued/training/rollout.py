@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from kinetix_ued.world import varying_like
+
 
 class Players(NamedTuple):
     """B environments and the agents in them, between two steps.
@@ -160,6 +162,7 @@ def rollout(
         )
         return restart(moved, jax.tree.map(lambda x: x[following], fresh), done), (trajectory, episodes)
 
+    players = varying_like(players, players, fresh, params, key, repeat)
     players, (trajectory, episodes) = jax.lax.scan(step, players, jax.random.split(key, steps))
     _, _, last_value = policy.apply(params, players.carry, observe(players.state), players.reset)
     return players, trajectory, last_value, jax.tree.map(lambda x: x.sum(0), episodes)

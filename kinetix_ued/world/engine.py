@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import warnings
 
 import jax
@@ -12,6 +11,7 @@ import jax.numpy as jnp
 from . import step_jax
 from .level import Level
 from .state import Frames, WorldState
+from .warp_runtime import warp_problem
 
 ENGINES = ("auto", "jax", "warp")
 """Names that ``get_engine`` takes."""
@@ -54,29 +54,6 @@ class Engine:
         from . import step_warp
 
         return step_warp.step(level, state, motor, thruster, frames, padding_fault)
-
-
-@functools.cache
-def warp_problem() -> str | None:
-    """Why the warp engine cannot run here, in a line; None where it can."""
-    try:
-        import warp
-    except (ImportError, OSError) as error:
-        return f"warp-lang cannot be imported ({error})"
-    # Warp reports devices and compilations on standard output, and a missing CUDA driver even where JAX wants none.
-    if warp.config.log_level <= warp.LOG_INFO:
-        warp.config.log_level = warp.LOG_WARNING if jax.default_backend() == "gpu" else warp.LOG_ERROR
-    version = tuple(int(part) for part in warp.__version__.split(".")[:2])
-    if version < (1, 16):
-        return f"warp-lang {warp.__version__} is older than 1.16"
-    backend = jax.default_backend()
-    if backend not in ("cpu", "gpu"):
-        return f"warp has no engine for JAX's {backend!r} backend"
-    if backend == "gpu" and not warp.is_cuda_available():
-        return "warp finds no CUDA device"
-    if backend == "cpu" and not warp.is_cpu_available():
-        return "this build of warp-lang has no CPU compiler"
-    return None
 
 
 def get_engine(name: str = "auto", physics: str = "kinetix") -> Engine:
