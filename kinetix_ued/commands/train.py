@@ -79,12 +79,13 @@ def evaluations(config: Any) -> list[Any]:
     import jax
 
     from kinetix_ued.benchmarks import evaluate, random_suite
+    from kinetix_ued.randomness import stream
     from kinetix_ued.training import PeriodicEvaluation
 
     levels = random_suite(config.size, config.eval_levels, config.eval_seed).levels
 
     def score(run: Any) -> dict[str, float]:
-        key = jax.random.fold_in(jax.random.key(config.eval_seed), run.updates)
+        key = jax.random.fold_in(stream(config.eval_seed, "PICK"), run.updates)
         found = evaluate(run.policy, levels, env=run.env, key=key, attempts=config.eval_attempts)
         run.counts["evaluation"] += found.environment_steps
         return {"solve_rate": found.solve_rate.mean(), "return": found.mean_return.mean()}
@@ -94,9 +95,8 @@ def evaluations(config: Any) -> list[Any]:
 
 def evaluate_run(run: Any) -> None:
     """Score the run on held-out random levels, beside the agent it began as, doing nothing and acting at random."""
-    import jax
-
     from kinetix_ued.benchmarks import NoopPolicy, RandomPolicy, as_json, format_table, random_suite, write_json
+    from kinetix_ued.randomness import stream
 
     from .common import play
 
@@ -108,7 +108,7 @@ def evaluate_run(run: Any) -> None:
         "no-op": NoopPolicy(env.actions),
         "random": RandomPolicy(env.actions),
     }
-    key, seed = jax.random.key(config.eval_seed), config.eval_seed
+    key, seed = stream(config.eval_seed, "EVAL"), config.eval_seed
     scores = {
         name: play(name, policy, suite, env, key=key, attempts=config.eval_attempts)
         for name, policy in policies.items()
