@@ -15,6 +15,7 @@ import numpy as np
 
 from kinetix_ued.environment import KinetixEnv, make
 from kinetix_ued.levels import listed
+from kinetix_ued.randomness import purposes
 from kinetix_ued.training import Run, seed_folders
 from kinetix_ued.training.evaluation import account_of
 from kinetix_ued.world import SIZES, Size, get_engine, size_of
@@ -27,9 +28,6 @@ from .suite import Suite
 
 SHARED = ("physics", "frame_skip", "dense_reward_scale", "max_steps")
 """Settings of an environment in which all runs of one table must agree."""
-
-SECOND = 0x5EC0
-"""Folded into the key of the second evaluation, on which the worst levels of the first are reported."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -263,8 +261,9 @@ def play_methods(
                 found.setdefault(method, []).append(run_of(title, method, number, jax.random.fold_in(key, number)))
         return found
 
-    first = all_runs("", key)
-    again = all_runs(", again", jax.random.fold_in(key, SECOND)) if worst else {}
+    keys = purposes(key, "first", "again")
+    first = all_runs("", keys.first)
+    again = all_runs(", again", keys.again) if worst else {}
     return Played(suite, first, again, name, tuple(dict.fromkeys(part.suite.levels.size.name for part in parts)))
 
 

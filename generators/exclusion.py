@@ -113,7 +113,7 @@ def sample_excluding(key: jax.Array, n: int, sample: Sampler, hashes: Any) -> tu
 
     def draw(drawing):
         tries, levels, wanted, dropped = drawing
-        new = sample(jnp.where(tries == 0, key, jax.random.fold_in(key, tries)), n)
+        new = sample(jax.random.fold_in(key, tries), n)
         bad = held_out(new, hashes) & wanted
         return tries + 1, _where(wanted, new, levels), bad, dropped + bad.sum(dtype=jnp.int32)
 

@@ -42,9 +42,6 @@ CONFIDENCE = 0.9
 RELUCTANCE = (0.0, 0.5, 0.75, 0.9)
 """Probabilities to go on with the choice of the last segment, one of them for each sequence and channel."""
 
-TRIAL = 1
-"""Folded into a generation's key for the disturbances of the trial that follows it."""
-
 CHOICES = max(MultiDiscrete.heads)
 
 
@@ -212,14 +209,11 @@ def replay_disturbed(
     *,
     draws: int,
 ) -> Outcome:
-    """Outcomes (W, draws) of one sequence (W, S, 6) in each of W levels under disturbed starts, the first undisturbed.
-
-    The disturbances are others than those of ``generation`` under the same keys.
-    """
+    """Outcomes (W, draws) of one sequence (W, S, 6) in each of W levels under disturbed starts, the first undisturbed."""
     width = hold.shape[0]
 
     def starts_of(key: jax.Array, level: Level) -> Level:
-        return disturbed(jax.random.split(jax.random.fold_in(key, TRIAL), draws), level, distance)
+        return disturbed(jax.random.split(key, draws), level, distance)
 
     starts = jax.vmap(starts_of)(keys, levels)
     starts = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), starts)

@@ -43,17 +43,16 @@ def score(
     Raises:
         ValueError: for a policy that does not fit, before anything is played.
     """
-    import jax
-
     from kinetix_ued.benchmarks.methods import parts_of, play_methods
     from kinetix_ued.benchmarks.report import aligned, commit, format_table, results, suite_tables
     from kinetix_ued.benchmarks.suite import is_random_suite
+    from kinetix_ued.randomness import stream
 
     commit()  # asked for now: by the end of a long evaluation the checkout may have moved on
     parts = {name: parts_of(suite, methods, base) for name, suite in suites.items()}
     played = []
     for name, suite in suites.items():
-        drawn, key = is_random_suite(name), jax.random.key(seed)
+        drawn, key = is_random_suite(name), stream(seed, "EVAL")
         print("\n" * bool(played) + f"{printable(name)}: {len(suite.names)} levels", flush=True)
         tell_skipped(suite.skipped)
         played.append(play_methods(suite, parts[name], key=key, name=name, worst=drawn and worst, play=play, **options))

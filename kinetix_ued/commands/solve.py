@@ -156,6 +156,7 @@ def solve(
 
     from kinetix_ued.benchmarks.solver import polish, solve_levels
     from kinetix_ued.environment import make
+    from kinetix_ued.randomness import stream
 
     sizes = list(dict.fromkeys(level.size for level in levels))
     with search_bar(len(levels)) as (tell, advance):
@@ -186,7 +187,7 @@ def solve(
                 if over:
                     end(members[index], solution, env)
 
-            solve_levels(batch, env=env, key=jax.random.key(arguments.seed), settings=settings, progress=progress)
+            solve_levels(batch, env=env, key=stream(arguments.seed, "SOLV"), settings=settings, progress=progress)
 
 
 @contextmanager

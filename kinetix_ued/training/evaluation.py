@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jax
+from kinetix_ued.randomness import stream
 
 from .config import TrainConfig
 
@@ -52,7 +52,7 @@ def evaluate_finished(run: Run, interrupted: Callable[[], bool] = lambda: False)
     suite = random_suite(config.size, config.eval_levels, config.eval_seed)
     policies = {TRAINED: run.policy, UNTRAINED: run.initial_policy()}
     policies |= {name: baseline(name, env) for name in baseline_names(env.frame_skip)}
-    key, scores = jax.random.key(config.eval_seed), {}
+    key, scores = stream(config.eval_seed, "EVAL"), {}
     try:
         for name, policy in policies.items():
             with _progress(name, config.progress, interrupted) as progress:

@@ -119,7 +119,7 @@ class Run:
 
     def initial_policy(self) -> TrainedPolicy:
         """What the run began with: the same network with its first parameters."""
-        key = first_keys(jax.random.key(self.config.seed))[0]
+        key = first_keys(jax.random.key(self.config.seed)).agent
         init = build_learner(self.config, self.env, self.policy.network).init
         if self.config.init_from:
             params = initial_params(self.path, self.config, jax.eval_shape(init, key).params)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 
+from kinetix_ued.randomness import stream
+
 from ..config import TrainConfig
 from ..metrics import Metrics, Rating
 
@@ -68,7 +70,7 @@ def selecting(config: TrainConfig) -> PeriodicEvaluation:
         from kinetix_ued.benchmarks import evaluate
 
         levels = _selection_levels(config.size, config.selection_levels, config.selection_seed)
-        key = jax.random.fold_in(jax.random.key(config.selection_seed), run.updates)
+        key = jax.random.fold_in(stream(config.selection_seed, "PICK"), run.updates)
         found = evaluate(run.policy, levels, env=run.env, key=key, attempts=config.eval_attempts)
         run.counts["evaluation"] += found.environment_steps
         return {"solve_rate": found.solve_rate.mean(), "return": found.mean_return.mean()}
