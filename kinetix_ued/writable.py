@@ -37,12 +37,12 @@ def refuse_unwritable(path: str | os.PathLike[str], overwrite: bool = False) -> 
         OSError: no file can be made there.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise ValueError(f"{path} is a folder: name a file")
     refuse_existing(path, overwrite)
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise ValueError(f"{path} is no regular file: choose another name")
-    _probe(path.parent, path.name)
+    _probe(path, path.parent, path.name)
 
 
 def refuse_unwritable_folder(folder: str | os.PathLike[str]) -> None:
@@ -52,29 +52,26 @@ def refuse_unwritable_folder(folder: str | os.PathLike[str]) -> None:
         ValueError: something else has its name, or that of a folder above it.
         OSError: no file can be made there.
     """
-    _probe(Path(folder), "x")
+    _probe(Path(folder), Path(folder), "x")
 
 
-def _probe(folder: Path, name: str) -> None:
-    """Makes and removes a file named like the partial one of ``whole_file`` in the folder, or in the first that is there."""
+def _probe(wanted: Path, folder: Path, name: str) -> None:
+    """Makes and removes a file named like the partial one of ``whole_file`` in the folder, or in the first that is there.
+
+    Names of folders that are missing are tried too: they may be too long, or not allowed.
+    """
     place = folder
     while not taken(place) and place != place.parent:
         place = place.parent
-    if not place.is_dir():
-        raise ValueError(f"{place} is a file: name a folder" if place.exists() else f"{place} is a link to nothing")
-    for part in folder.parts[len(place.parts) :]:
-        _make(place / f".{part}")  # a name that is too long, or not allowed
-    _make(place / f".{name}.{secrets.token_hex(6)}.partial")
-
-
-def _make(path: Path) -> None:
-    try:
-        with open(path, "xb"):
-            pass
-    except FileExistsError:
-        return
-    except OSError as problem:
-        raise OSError(problem.errno, f"cannot be written to ({problem.strerror})", str(path.parent)) from None
-    except ValueError as problem:  # a null byte
-        raise ValueError(f"{str(path)!r} is not a path ({problem})") from None
-    path.unlink()
+    if not os.path.isdir(place):
+        raise ValueError(f"{wanted}: {place} is {'a file' if os.path.exists(place) else 'a link to nothing'}: name a folder")
+    for part in (*folder.parts[len(place.parts) :], name):
+        trial = place / f".{part}.{secrets.token_hex(6)}.partial"
+        try:
+            with open(trial, "xb"):
+                pass
+        except OSError as problem:
+            raise OSError(problem.errno, f"cannot be written ({problem.strerror})", str(wanted)) from None
+        except ValueError as problem:  # a null byte
+            raise ValueError(f"{str(wanted)!r} is not a path ({problem})") from None
+        trial.unlink()
