@@ -22,6 +22,7 @@ from .replay import (
     next_batch,
     no_trial,
     on_trial,
+    pooled,
     replay_metrics,
     select,
 )
@@ -146,8 +147,8 @@ def accel(
         edited = state.parents >= 0
         known = buffer.get(state.buffer.extras, slots)
         parents = buffer.get(state.buffer.extras, state.parents)
-        group = buffer.group(levels, slots)
-        scores, remembered = evaluate(score, rollout, slots, known.score, state.trial, group)
+        rollout = pooled(rollout, buffer.group(levels, slots))
+        scores, remembered = evaluate(score, rollout, slots, known.score, state.trial)
         offered, trial = judge(state.trial, score, rollout, plan, levels, remembered)
         born = Lineage(
             score=remembered,

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from .buffer import BufferState, LevelBuffer
 from .protocol import Curriculum, Plan, Rollout
-from .replay import Trial, check_fits, evaluate, judge, known_slots, next_batch, no_trial, on_trial, replay_metrics
+from .replay import Trial, check_fits, evaluate, judge, known_slots, next_batch, no_trial, on_trial, pooled, replay_metrics
 from .sampling import Sampler, example_level
 from .scores import Score, score_of
 
@@ -91,8 +91,8 @@ def plr(
     def update(state: PlrState, levels: Any, rollout: Rollout, plan: Plan):
         held, inserted = state.buffer, state.buffer.inserted
         slots = known_slots(buffer, held, levels, plan.slots)
-        group = buffer.group(levels, slots)
-        scores, extras = evaluate(score, rollout, slots, buffer.get(held.extras, slots), state.trial, group)
+        rollout = pooled(rollout, buffer.group(levels, slots))
+        scores, extras = evaluate(score, rollout, slots, buffer.get(held.extras, slots), state.trial)
         offered, trial = judge(state.trial, score, rollout, plan, levels, extras)
         # Of these three, the first two do nothing to a new batch and the last does nothing to a replayed one. No
         # lax.cond: it might copy the whole buffer where the branches change it in place.
