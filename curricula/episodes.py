@@ -18,10 +18,10 @@ from .protocol import Rollout
 def eligible(rollout: Rollout) -> jax.Array:
     """Transitions (T, B) of episodes that count as attempts: the first T // max_steps of each environment, if its own.
 
-    These end within the rollout, however they go. Of the later ones the quick ends are seen and the slow ones cut off, so
-    a rollout that is won early counts more episodes than one that is lost late, and a sum over rollouts leans towards
-    wins. Counting all that began max_steps before the end leans the other way: how many there are depends on how the
-    earlier ones went. The first T // max_steps are as many for every level, and their share of wins is unbiased.
+    These end within the rollout, however they go. Of the later ones the quick ends are seen and the slow ones cut off,
+    so a rollout that is won early counts more episodes than one that is lost late, and a sum over rollouts leans
+    towards wins. Counting all that began max_steps before the end leans the other way: how many there are depends on
+    how the earlier ones went. The first T // max_steps are as many for every level, and their share of wins is unbiased.
 
     Where no ``max_steps`` is known every episode counts.
     """
@@ -79,7 +79,8 @@ def episode_returns(rollout: Rollout) -> tuple[jax.Array, jax.Array]:
 
     zeros = jnp.zeros(rollout.done.shape[1:], jnp.float32)
     counts = rollout.done & _own(rollout)
-    (_, returns, highest), _ = jax.lax.scan(step, (zeros, zeros, zeros - jnp.inf), (rollout.done, counts, rollout.reward))
+    transitions = (rollout.done, counts, rollout.reward)
+    (_, returns, highest), _ = jax.lax.scan(step, (zeros, zeros, zeros - jnp.inf), transitions)
     episodes = counts.sum(axis=0)
     mean = _over_environments(rollout, jnp.where(episodes > 0, returns / jnp.maximum(episodes, 1), -jnp.inf))
     return mean, highest if rollout.group is None else group_max(highest, rollout.group)

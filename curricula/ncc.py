@@ -12,7 +12,18 @@ from .buffer import BufferState, LevelBuffer
 from .checks import check_number
 from .priorities import normalise
 from .protocol import Curriculum, Plan, Rollout
-from .replay import Trial, check_fits, evaluate, judge, known_slots, next_batch, no_trial, on_trial, pooled, replay_metrics
+from .replay import (
+    Trial,
+    check_fits,
+    evaluate,
+    judge,
+    known_slots,
+    next_batch,
+    no_trial,
+    on_trial,
+    pooled,
+    replay_metrics,
+)
 from .sampling import Sampler, example_level
 from .scores import Score, score_of
 

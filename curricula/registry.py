@@ -38,7 +38,7 @@ RENAMED = {"paired": "student-regret"}
 
 
 def current_name(name: Any) -> Any:
-    """The name that a curriculum has now, with a ``FutureWarning`` where ``name`` is a former one; others as they are."""
+    """The name that a curriculum has now, with a ``FutureWarning`` for a former one; anything else as it is."""
     if not isinstance(name, str) or name not in RENAMED:
         return name
     note = "it has no adversary that builds levels, so it is not PAIRED" if name == "paired" else "it is the same"

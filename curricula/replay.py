@@ -115,7 +115,7 @@ def pooled(rollout: Rollout, group: jax.Array) -> Rollout:
 
 
 def select(where: jax.Array, yes: Any, no: Any) -> Any:
-    """Leaf by leaf, rows of ``yes`` (B, ...) where ``where``, (B) or (), holds, of ``no`` elsewhere: rows, or one for all."""
+    """Leaf by leaf, ``yes`` (B, ...) where ``where``, (B) or (), holds, and ``no`` elsewhere: rows, or one for all."""
     along = lambda y: where.reshape(where.shape + (1,) * (y.ndim - where.ndim))
     return jax.tree.map(lambda y, n: jnp.where(along(y), y, n), yes, no)
 

@@ -6,9 +6,9 @@ nothing was measured, mostly because none of its episodes ended within the rollo
 leaves it alone.
 
 "Mean" in the formulas is that of ``level_mean``: over the steps of an episode, then over the episodes that ended, then
-over the environments that play the level. The papers average over all steps of a rollout; JaxUED's code and its forebear
-minimax average over episodes, as here. A_t is the generalised advantage estimate, V_t the critic's estimate, both before
-any update from this rollout.
+over the environments that play the level. The papers average over all steps of a rollout; JaxUED's code and its
+forebear minimax average over episodes, as here. A_t is the generalised advantage estimate, V_t the critic's estimate,
+both before any update from this rollout.
 
 Where several environments play one level, all of them go into its score and its extras: counts are added, means are
 averaged, the highest return is the highest of all. A score gets that by reading the rollout through the functions of
@@ -141,9 +141,9 @@ def learnability_score(memory: float = 1.0, attempts: int = 2) -> Score:
     ones), ``attempts`` (of the weights), ``squares`` (of their squares).
 
     Args:
-        memory: share of an attempt's weight that is left at the level's next rollout: 1 counts all attempts alike, 0 only
-            those of the latest rollout (so it must be long enough for two), between the two the older ones count ever
-            less, as the agent that made them is gone
+        memory: share of an attempt's weight that is left at the level's next rollout: 1 counts all attempts alike, 0
+            only those of the latest rollout (so it must be long enough for two), between the two the older ones count
+            ever less, as the agent that made them is gone
         attempts: at a new level, before it is offered
 
     Raises:
@@ -183,7 +183,8 @@ SCORES: dict[str, Score] = {
     "gae_magnitude": _plain(l1_value_loss),
     "mean_advantage": _plain(mean_advantage),
     "negative_advantage": _plain(negative_advantage),
-    "learnability": learnability_score(0.75),  # the agent that made old attempts is gone; at one a visit, seven count in the long run
+    # The agent that made old attempts is gone. At one attempt a visit, it comes to seven in the long run.
+    "learnability": learnability_score(0.75),
     "regret": _plain(regret),
     "mean_regret": _plain(lambda rollout: regret(rollout, best=False)),
 }

@@ -21,6 +21,7 @@ from kinetix_ued.curricula import (
     group_sum,
     make_curriculum,
     mixture,
+    student_regret,
 )
 
 BATCH, STEPS, CAPACITY = 24, 6, 32
@@ -31,7 +32,7 @@ def sample(key, n):
 
 
 def noise(key, groups=1):
-    """A rollout of random numbers, in which every environment ends at least one episode; 2 for an antagonist besides."""
+    """A rollout of random numbers, in which no episode is longer than three steps; 2 for an antagonist besides."""
     keys = jax.random.split(key, 5)
     done = (jax.random.uniform(keys[0], (STEPS, BATCH)) < 0.3).at[2::3].set(True)
     normal = lambda key: jax.random.normal(key, (STEPS, BATCH))
@@ -101,7 +102,7 @@ def replayed(make, name, slots):
 MAKERS = {
     "plr": lambda score, buffer: make_curriculum("plr", sample, BATCH, buffer=buffer, score=score),
     "ncc": lambda score, buffer: make_curriculum("ncc", sample, BATCH, buffer=buffer, score=score),
-    "student-regret": lambda score, buffer: make_curriculum("student-regret", sample, BATCH, buffer=buffer, regret=score),
+    "student-regret": lambda score, buffer: student_regret(sample, BATCH, buffer=buffer, regret=score),
     "accel": lambda score, buffer: accel(sample, BATCH, buffer=buffer, score=score, edit=lambda key, x: x),
     "mixture": lambda score, buffer: mixture({"own": MAKERS["plr"](score, buffer)}),
 }
