@@ -22,6 +22,7 @@ from .replay import (
     next_batch,
     no_trial,
     on_trial,
+    pooled,
     replay_metrics,
     select,
 )
@@ -84,8 +85,9 @@ def accel(
       and offered to the buffer, where it takes the place of the level with the least weight if it scores higher.
 
     Whether an update that need not edit replays is decided as in ``robust_plr``. Scores, buffer, restarts, and further
-    updates with the same new levels or children where the score needs more attempts, are the same as there. Whether levels grow from almost nothing or start from full random ones is the business of ``sample``
-    (the generators ``sparse`` and ``random``).
+    updates with the same new levels or children where the score needs more attempts, are the same as there. Whether
+    levels grow from almost nothing or start from full random ones is the business of ``sample`` (the generators
+    ``sparse`` and ``random``).
 
     Departures from the paper, all shared with JaxUED's version: every replayed level is edited once, not a few of the
     batch chosen for being easy; after a replay an edit is certain; a whole batch is new, replayed or edited. A level
@@ -146,8 +148,8 @@ def accel(
         edited = state.parents >= 0
         known = buffer.get(state.buffer.extras, slots)
         parents = buffer.get(state.buffer.extras, state.parents)
-        group = buffer.group(levels, slots)
-        scores, remembered = evaluate(score, rollout, slots, known.score, state.trial, group)
+        rollout = pooled(rollout, buffer.group(levels, slots))
+        scores, remembered = evaluate(score, rollout, slots, known.score, state.trial)
         offered, trial = judge(state.trial, score, rollout, plan, levels, remembered)
         born = Lineage(
             score=remembered,

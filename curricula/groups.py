@@ -1,8 +1,8 @@
 """Rows of a batch that belong together, such as environments that play the same level, and reductions over them.
 
 Groups are numbers (B) int32 from 0 to B - 1, any of them, the same for rows that belong together. A reduction returns
-its result in every row of the group. Sums are taken in the order of rows: a scatter would add in any order on a GPU, and
-a resumed run must repeat an uninterrupted one bit for bit.
+its result in every row of the group. Sums are taken in a fixed order: a scatter would add in any order on a GPU, and a
+resumed run must repeat an uninterrupted one bit for bit.
 """
 
 from __future__ import annotations

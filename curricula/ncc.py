@@ -12,7 +12,18 @@ from .buffer import BufferState, LevelBuffer
 from .checks import check_number
 from .priorities import normalise
 from .protocol import Curriculum, Plan, Rollout
-from .replay import Trial, check_fits, evaluate, judge, known_slots, next_batch, no_trial, on_trial, replay_metrics
+from .replay import (
+    Trial,
+    check_fits,
+    evaluate,
+    judge,
+    known_slots,
+    next_batch,
+    no_trial,
+    on_trial,
+    pooled,
+    replay_metrics,
+)
 from .sampling import Sampler, example_level
 from .scores import Score, score_of
 
@@ -123,8 +134,8 @@ def ncc(
     def update(state: NccState, levels: Any, rollout: Rollout, plan: Plan):
         before, replayed = state.buffer, plan.slots >= 0
         slots = known_slots(buffer, before, levels, plan.slots)
-        group = buffer.group(levels, slots)
-        scores, extras = evaluate(score, rollout, slots, buffer.get(before.extras, slots), state.trial, group)
+        rollout = pooled(rollout, buffer.group(levels, slots))
+        scores, extras = evaluate(score, rollout, slots, buffer.get(before.extras, slots), state.trial)
         offered, trial = judge(state.trial, score, rollout, plan, levels, extras)
         held = buffer.touch(before, slots)
         held = buffer.update(held, slots, scores, extras)

@@ -10,7 +10,18 @@ import jax.numpy as jnp
 
 from .buffer import BufferState, LevelBuffer
 from .protocol import Curriculum, Plan, Rollout
-from .replay import Trial, check_fits, evaluate, judge, known_slots, next_batch, no_trial, on_trial, replay_metrics
+from .replay import (
+    Trial,
+    check_fits,
+    evaluate,
+    judge,
+    known_slots,
+    next_batch,
+    no_trial,
+    on_trial,
+    pooled,
+    replay_metrics,
+)
 from .sampling import Sampler, example_level
 from .scores import Score, score_of
 
@@ -45,8 +56,8 @@ def plr(
     counts its steps, and leaves the parameters alone, so the agent learns from replayed levels only (Jiang et al.,
     Replay-Guided Adversarial Environment Design, NeurIPS 2021). Until the buffer is ready nothing is learned at all.
 
-    A score that needs several attempts at a level (``Score.attempts``: learnability needs two) has a batch of new levels
-    played again in the next updates until it has them; then the buffer takes them in.
+    A score that needs several attempts at a level (``Score.attempts``: learnability needs two) has a batch of new
+    levels played again in the next updates until it has them; then the buffer takes them in.
 
     Departures from the papers, all shared with JaxUED's version: a whole batch is new or replayed, not each episode
     by itself; new levels are endless, so the probability of a replay is a constant, not the share of a training set
@@ -91,8 +102,8 @@ def plr(
     def update(state: PlrState, levels: Any, rollout: Rollout, plan: Plan):
         held, inserted = state.buffer, state.buffer.inserted
         slots = known_slots(buffer, held, levels, plan.slots)
-        group = buffer.group(levels, slots)
-        scores, extras = evaluate(score, rollout, slots, buffer.get(held.extras, slots), state.trial, group)
+        rollout = pooled(rollout, buffer.group(levels, slots))
+        scores, extras = evaluate(score, rollout, slots, buffer.get(held.extras, slots), state.trial)
         offered, trial = judge(state.trial, score, rollout, plan, levels, extras)
         # Of these three, the first two do nothing to a new batch and the last does nothing to a replayed one. No
         # lax.cond: it might copy the whole buffer where the branches change it in place.

@@ -85,30 +85,29 @@ def judge(
 
 
 def evaluate(
-    score: Score, rollout: Rollout, slots: jax.Array, remembered: Any, trial: Trial | tuple[()], group: jax.Array
+    score: Score, rollout: Rollout, slots: jax.Array, remembered: Any, trial: Trial | tuple[()]
 ) -> tuple[jax.Array, Any]:
     """Scores (B) of the levels just played, and the score's extras for each (leading axis B).
 
     Args:
         score: what to evaluate
-        rollout: of B environments
+        rollout: of B environments, as ``pooled`` returns it
         slots: buffer slot of each level (B); a level without one, -1, starts with the score's first extras
         remembered: the score's extras of ``slots`` (leading axis B)
         trial: what is known of levels without a slot
-        group: which rows are one level (B), see ``LevelBuffer.group``
 
     Raises:
         ValueError: for a score that does not return one number per level.
     """
     first = select(on_trial(trial), trial.extras, score.extras) if trial else score.extras
-    scores, extras = score.evaluate(pooled(rollout, group), select(slots >= 0, remembered, first))
+    scores, extras = score.evaluate(rollout, select(slots >= 0, remembered, first))
     if scores.shape != slots.shape:
         raise ValueError(f"a score must return one number per level, shape {slots.shape}; got {scores.shape}")
     return scores, extras
 
 
 def pooled(rollout: Rollout, group: jax.Array) -> Rollout:
-    """The rollout, and that of its antagonist, with the rows of a group (B) as one level."""
+    """The rollout, and that of its antagonist, with the rows of a group (B) as one level: see ``LevelBuffer.group``."""
     rollout = rollout._replace(group=group)
     if rollout.antagonist is None:
         return rollout
@@ -116,7 +115,7 @@ def pooled(rollout: Rollout, group: jax.Array) -> Rollout:
 
 
 def select(where: jax.Array, yes: Any, no: Any) -> Any:
-    """Leaf by leaf, rows of ``yes`` (B, ...) where ``where``, (B) or (), holds, of ``no`` elsewhere: rows, or one for all."""
+    """Leaf by leaf, ``yes`` (B, ...) where ``where``, (B) or (), holds, and ``no`` elsewhere: rows, or one for all."""
     along = lambda y: where.reshape(where.shape + (1,) * (y.ndim - where.ndim))
     return jax.tree.map(lambda y, n: jnp.where(along(y), y, n), yes, no)
 

@@ -5,13 +5,13 @@ the extras a level starts with: what the score must remember of a level between 
 nothing was measured, mostly because none of its episodes ended within the rollout, scores -inf, and the level buffer
 leaves it alone.
 
-"Mean" in the formulas is that of ``level_mean``: over the steps of an episode, then over the eligible episodes on the
-level. The papers average over all steps of a rollout; JaxUED's code and its forebear minimax average over episodes, as
-here, but over all that ended, which leans towards short ones. A_t is the generalised advantage estimate, V_t the
-critic's estimate, both before any update from this rollout.
+"Mean" in the formulas is that of ``level_mean``: over the steps of an episode, then over the episodes that ended, then
+over the environments that play the level. The papers average over all steps of a rollout; JaxUED's code and its
+forebear minimax average over episodes, as here. A_t is the generalised advantage estimate, V_t the critic's estimate,
+both before any update from this rollout.
 
-Where several environments play one level, all of their episodes go into its score and its extras: counts add up, returns
-have their maximum, means are taken over all. A score gets that by reading the rollout through the functions of
+Where several environments play one level, all of them go into its score and its extras: counts are added, means are
+averaged, the highest return is the highest of all. A score gets that by reading the rollout through the functions of
 episodes.py, and then gives the same result in the row of each of these environments.
 """
 
@@ -114,7 +114,7 @@ def regret(rollout: Rollout, *, best: bool = True) -> jax.Array:
     paper of PAIRED: the highest return of the antagonist less the mean of the protagonist. With two means it is the
     mean relative regret of minimax (Jiang et al., 2023), which clips both at 0; here a negative one says that the
     student is ahead. Returns are undiscounted, and floored nowhere. -inf where either of the two finished no episode.
-    Both are taken over the eligible episodes, as many of the one as of the other and as on any other level.
+    Where episodes are short more of them fit into a rollout, and the best of more is higher; mean regret does not care.
 
     Raises:
         ValueError: when the rollout has no antagonist.
@@ -141,9 +141,9 @@ def learnability_score(memory: float = 1.0, attempts: int = 2) -> Score:
     ones), ``attempts`` (of the weights), ``squares`` (of their squares).
 
     Args:
-        memory: share of an attempt's weight that is left at the level's next rollout: 1 counts all attempts alike, 0 only
-            those of the latest rollout (so it must be long enough for two), between the two the older ones count ever
-            less, as the agent that made them is gone
+        memory: share of an attempt's weight that is left at the level's next rollout: 1 counts all attempts alike, 0
+            only those of the latest rollout (so it must be long enough for two), between the two the older ones count
+            ever less, as the agent that made them is gone
         attempts: at a new level, before it is offered
 
     Raises:
@@ -183,7 +183,8 @@ SCORES: dict[str, Score] = {
     "gae_magnitude": _plain(l1_value_loss),
     "mean_advantage": _plain(mean_advantage),
     "negative_advantage": _plain(negative_advantage),
-    "learnability": learnability_score(0.75),  # the agent that made old attempts is gone; at one a visit, seven count in the long run
+    # The agent that made old attempts is gone. At one attempt a visit, it comes to seven in the long run.
+    "learnability": learnability_score(0.75),
     "regret": _plain(regret),
     "mean_regret": _plain(lambda rollout: regret(rollout, best=False)),
 }

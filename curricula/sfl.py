@@ -55,9 +55,9 @@ def sfl(
        from the kept ones, the others new levels. No score is renewed.
 
     Every environment starts its level when the rollout starts and repeats it. Of a rollout, the episodes count that are
-    sure to end within it, a time-out being an attempt that failed (``episodes.eligible``): one where rollouts are as long
-    as ``max_steps``. So n is ``scoring_rollouts`` times that number, the same for all levels, and must be two at least;
-    four or more tell learnable levels from lucky ones. Departures from the paper:
+    sure to end within it, a time-out being an attempt that failed (``episodes.eligible``): one where rollouts are as
+    long as ``max_steps``. So n is ``scoring_rollouts`` times that number, the same for all levels, and must be two at
+    least; four or more tell learnable levels from lucky ones. Departures from the paper:
 
     - The factor n / (n - 1), which makes the score comparable with that of other numbers of attempts.
     - ``solved_bonus`` p is added to the score, as in the reference's own runs: of levels that tell nothing, those that

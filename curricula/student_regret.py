@@ -26,10 +26,11 @@ def student_regret(
     are offered to the buffer by their regret, and replays draw those of high regret, so that the student meets levels
     that are proven possible, by the antagonist, and that it does not master.
 
-    The regret is that of PAIRED (Dennis et al., NeurIPS 2020); the curriculum is not. PAIRED, and REPAIRED (Jiang et al.,
-    NeurIPS 2021), train a third network, the adversary, to build levels by reinforcement learning with the regret for
-    its reward. Here nothing builds levels: they come from ``sample``, and the buffer's priorities choose among them. The
-    antagonist is rewarded for its own return alone, as in both papers.
+    The regret is that of PAIRED (Dennis et al., NeurIPS 2020); the curriculum is not. PAIRED, and REPAIRED (Jiang et
+    al., NeurIPS 2021), train a third network, the adversary, to build levels by reinforcement learning with the regret
+    for its reward. Here nothing builds levels: they come from ``sample``, and the buffer's priorities choose among
+    them. The antagonist is rewarded for its own return alone, as in both papers. The name is after minimax (Jiang et
+    al., 2023), where such scores are the regret between learned students.
 
     State, metrics and departures: those of ``plr``.
 

@@ -19,6 +19,7 @@ from kinetix_ued.curricula import (
     ncc,
     plr,
     robust_plr,
+    student_regret,
 )
 
 BATCH = 8
@@ -183,6 +184,19 @@ def test_every_curriculum_can_be_made_by_name(name):
     assert levels["difficulty"].shape == plan.slots.shape == (BATCH,)
     assert bool(plan.learn) == (name in ("dr", "plr", "student-regret"))  # the others score levels before they learn from any
     assert curriculum.students == (2 if name == "student-regret" else 1)
+
+
+def test_a_former_name_works_with_a_note():
+    note = "curriculum 'paired' is called 'student-regret' now: it has no adversary that builds levels"
+    with pytest.warns(FutureWarning, match=note):
+        assert curriculum_options("paired") == curriculum_options("student-regret")
+    with pytest.warns(FutureWarning, match=note):
+        assert make_curriculum("paired", sample, BATCH).students == 2
+    with pytest.warns(FutureWarning, match=note):
+        from kinetix_ued.curricula import paired
+    assert paired is student_regret and "paired" not in CURRICULA
+    with pytest.raises(ImportError, match="adversary"):
+        from kinetix_ued.curricula import adversary  # noqa: F401
 
 
 def test_single_buffer_settings_replace_those_of_the_buffer():

@@ -147,6 +147,22 @@ def test_static_mistakes_are_refused_with_a_remedy(changes, message):
         validate(preset("tiny-robust-plr", **changes))
 
 
+def test_the_former_name_of_a_curriculum_and_its_presets_works_with_a_note():
+    """In Python, in the configuration of a run that is already there, and by method or preset."""
+    now = preset("quick-student-regret")
+    for make in (
+        lambda: preset("quick-paired"),
+        lambda: method_preset("quick", "paired"),
+        lambda: dataclasses.replace(now, curriculum="paired"),
+        lambda: TrainConfig.from_dict(now.to_dict() | {"curriculum": "paired"}),
+    ):
+        with pytest.warns(FutureWarning, match="'paired' is called 'student-regret' now"):
+            assert make() == now
+    with pytest.warns(FutureWarning):
+        assert preset("kinetix-s-paired", seed=3).preset == "kinetix-s-student-regret"
+    assert not any("paired" in name for name in PRESETS)
+
+
 def test_an_unknown_preset_is_refused():
     with pytest.raises(ValueError, match="unknown preset 'fast': use one of quick"):
         preset("fast")

@@ -470,12 +470,13 @@ def _check_attempts(config: TrainConfig) -> None:
         return
     from kinetix_ued.curricula import sfl
 
-    rollouts = c.curriculum_options.get("scoring_rollouts", inspect.signature(sfl).parameters["scoring_rollouts"].default)
+    default = inspect.signature(sfl).parameters["scoring_rollouts"].default
+    rollouts = c.curriculum_options.get("scoring_rollouts", default)
     if not isinstance(rollouts, int):  # refused where the curriculum is built
         return
     certain = c.rollout_steps * c.outer_steps // c.max_steps
     if rollouts * certain < 2:
         raise ValueError(
-            f"scoring_rollouts={rollouts} gives each level {rollouts * certain} attempt to be judged by, and learnability "
+            f"scoring_rollouts={rollouts} gives a level {rollouts * certain} attempt to be judged by, and learnability "
             "takes two at least: use options=scoring_rollouts=4"
         )

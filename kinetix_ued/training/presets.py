@@ -83,8 +83,8 @@ FAMILIES: dict[str, TrainConfig] = {
 """What the presets of a family share; as it is, with domain randomisation."""
 
 _SFL_OPTIONS = {
-    # A short run has no time for the paper's 12 288 levels every 128 updates: half of it goes into scoring. Each rollout
-    # gives one attempt, and four tell learnable levels from lucky ones (docs/training.md has the numbers).
+    # A short run has no time for the paper's 12 288 levels every 128 updates. Half of its updates score here. A rollout
+    # gives one attempt at a level, and four tell learnable levels from lucky ones (docs/training.md has the numbers).
     "quick": "scored_levels=2048,scoring_rollouts=4,kept_levels=256,refresh_every=8",
     "tiny": "scored_levels=16,scoring_rollouts=2,kept_levels=8,refresh_every=2",
 }
