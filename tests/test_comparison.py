@@ -37,7 +37,7 @@ def test_a_comparison_is_trained_once_and_summed_up(tmp_path, capsys):
     runs = {path.name: Run.load(path) for path in out.iterdir() if path.is_dir()}
     for name, run in runs.items():  # that of the first command was done, so that only its evaluation was missing
         assert ("evaluation/solve_rate" in run.metrics[0]) == (name != "dr-s-0")
-        assert len(run.evaluation["suites"][0]["levels"]) == 2 and run.updates == 1
+        assert len(run.evaluation["suites"][0]["levels"]) == 2
 
     found = json.loads((out / "evaluation.json").read_text())
     assert [policy["name"] for policy in found["policies"]] == ["dr", "robust-plr", "noop"]
