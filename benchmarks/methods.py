@@ -16,6 +16,7 @@ import numpy as np
 from kinetix_ued.environment import KinetixEnv, make
 from kinetix_ued.levels import listed
 from kinetix_ued.training import Run, seed_folders
+from kinetix_ued.training.metrics import number_in
 from kinetix_ued.world import SIZES, Size, get_engine, size_of
 
 from .evaluate import Evaluation, evaluate
@@ -57,7 +58,7 @@ class Method:
                 "source": source,
                 "updates": run.updates,
                 "steps": run.counts,
-                "seconds": round(sum(line["seconds"] for line in run.metrics[: run.updates]), 3),
+                "seconds": round(sum(number_in(line, "seconds") or 0 for line in run.metrics[: run.updates]), 3),
                 "config": run.config.to_dict(),
             }
             for source, run in zip(self.sources, self.runs)

@@ -3,6 +3,7 @@
 from .callbacks import PeriodicEvaluation
 from .checkpoint import CheckpointError
 from .config import TrainConfig, field_docs, validate
+from .lock import RunInUse
 from .loop import resume, resume_seeds, train, train_seeds
 from .metrics import Callback, Metrics, Rating, read_metrics
 from .presets import FAMILIES, METHODS, PRESETS, method_preset, preset, whole_episodes
@@ -20,6 +21,7 @@ __all__ = [
     "PeriodicEvaluation",
     "Rating",
     "Run",
+    "RunInUse",
     "TrainConfig",
     "TrainState",
     "TrainedPolicy",

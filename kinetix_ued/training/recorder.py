@@ -169,5 +169,6 @@ class Recorder:
 
     def _why_not_finite(self, what: str) -> str:
         folder = self.run.path / CHECKPOINTS
-        there = f"the checkpoints in {folder} are from before" if checkpoint.saved_updates(folder) else "nothing was saved yet"
+        saved = checkpoint.saved_updates(folder)
+        there = f"the checkpoints in {folder} are from before" if saved else "nothing was saved yet"
         return f"{what} update {self.run.updates} is not finite: {REMEDY}, in a new run; {there}"
