@@ -1,4 +1,4 @@
-"""Standard output and error that stop nothing: a reader that has gone, a closed terminal or a full disk costs no work."""
+"""Standard output and error that stop nothing: a reader that has gone, or a terminal that is closed, costs no work."""
 
 from __future__ import annotations
 

@@ -310,7 +310,7 @@ def test_a_checkpoint_that_is_removed_while_it_is_read_is_not_called_damaged(tmp
         assert checkpoint.load(tmp_path, make_tree()).update == 2
 
 
-STRAY_FOLDERS = ["update_xyz", "update_7", "update_0000000002x", "update_0000000001", "update_", "update_\u0662" * 9, "x"]
+STRAY_FOLDERS = ["update_xyz", "update_7", "update_000000002x", "update_0000000001", "update_\u0662" * 9, "x"]
 STRAY_FILES = ["update_000000009", ".update_000000001.partial", "notes.txt", "update_xyz.npz"]
 
 

@@ -1,5 +1,6 @@
 """Output that cannot be written stops nothing: commands finish, runs are saved, the exit status is their own."""
 
+import contextlib
 import io
 import os
 import signal
@@ -11,7 +12,8 @@ import pytest
 
 from kinetix_ued.cli import main
 from kinetix_ued.output import SteadyStream, steady_output
-from kinetix_ued.training import checkpoint
+from kinetix_ued.training import checkpoint, interrupt
+from kinetix_ued.training.interrupt import postponed_interrupt
 from kinetix_ued.training.metrics import read_metrics
 
 
@@ -87,9 +89,45 @@ def test_exit_statuses_do_not_depend_on_readers(status, monkeypatch, tmp_path):
     assert (tmp_path / "result").exists() == (status < 2)
 
 
+@pytest.mark.parametrize(
+    "signals, interrupted",
+    [
+        ([("INT", 0.0)], False),
+        ([("INT", 0.0), ("INT", 0.5)], False),  # passed on by a wrapper
+        ([("INT", 0.0), ("INT", 0.5), ("INT", 1.1)], True),
+        ([("TERM", 0.0), ("INT", 2.0)], True),
+        ([("HUP", 0.0), ("HUP", 2.0), ("TERM", 4.0)], False),
+        ([("INT", 0.0), ("HUP", 2.0)], False),
+    ],
+)
+def test_a_second_interrupt_stops_at_once_where_somebody_means_it(signals, interrupted, monkeypatch, capsys):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    with contextlib.ExitStack() as stack:
+        if interrupted:
+            stack.enter_context(pytest.raises(KeyboardInterrupt))
+        event = stack.enter_context(postponed_interrupt())
+        assert not event.is_set()
+        for name, moment in signals:
+            monkeypatch.setattr(interrupt.time, "monotonic", lambda: moment)
+            signal.raise_signal(getattr(signal, f"SIG{name}"))
+            assert event.is_set()
+    assert capsys.readouterr().err.count("stopping after this update") == 1
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
+def test_nohup_is_respected(monkeypatch):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with postponed_interrupt() as event:
+            signal.raise_signal(signal.SIGHUP)
+            assert not event.is_set()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="pipes and signals of another kind")
 def test_signals_save_the_run_though_nobody_reads_its_output(tmp_path):
-    """As in ``kinetix-ued train 2>&1 | head -1``, or a terminal that is closed: SIGHUP comes twice, then SIGTERM too."""
+    """As in ``kinetix-ued train 2>&1 | head -1``, or a terminal that is closed: SIGHUP comes twice, then SIGTERM."""
     ways = {"int": [signal.SIGINT], "hup": [signal.SIGHUP, signal.SIGHUP, signal.SIGTERM]}
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONUNBUFFERED": "1"}
     environment.setdefault("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))

@@ -214,6 +214,7 @@ def test_bfloat16_computes_in_bfloat16_and_keeps_parameters_in_float32():
 # Numbers
 
 
+@pytest.mark.filterwarnings("ignore:.*cannot be read")
 def test_lines_after_the_checkpoint_and_a_cut_off_line_are_dropped(tmp_path):
     path = tmp_path / "metrics.jsonl"
     lines = JsonLines(path)
@@ -529,7 +530,7 @@ def failing(monkeypatch, change):
 
 @pytest.mark.parametrize("at, there", [(1, "nothing was saved yet"), (3, "the checkpoints in .* are from before")])
 def test_a_loss_that_is_not_finite_ends_the_run_and_points_to_what_is_there(finished, tmp_path, monkeypatch, at, there):
-    learned = {"loss/total": jnp.nan, "steps/learning": jnp.int32(TINY.update_steps)}
+    learned = {"loss/total": jnp.float32(jnp.nan), "steps/learning": jnp.int32(TINY.update_steps)}
     failing(monkeypatch, lambda state, numbers, n: (state, numbers | learned if n == at else numbers))
     with pytest.raises(FloatingPointError, match=f"loss/total of update {at} is not finite: .*in a new run; {there}"):
         train(tiny(tmp_path / "run", checkpoint_every=1))

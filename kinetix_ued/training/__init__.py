@@ -18,6 +18,7 @@ _HOMES = {
     "PeriodicEvaluation": "callbacks",
     "Rating": "metrics",
     "Run": "run",
+    "RunInUse": "lock",
     "TrainConfig": "config",
     "TrainState": "update",
     "TrainedPolicy": "run",
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from .callbacks import PeriodicEvaluation
     from .checkpoint import CheckpointError
     from .config import TrainConfig, field_docs, validate
+    from .lock import RunInUse
     from .loop import resume, resume_seeds, train, train_seeds
     from .metrics import Callback, Metrics, Rating, read_metrics
     from .presets import FAMILIES, METHODS, PRESETS, method_preset, preset, whole_episodes

@@ -318,10 +318,11 @@ def _is_complete(manifest: dict[str, Any]) -> bool:
     kinds = {"update": int, "config": dict, "host": dict, "leaves": list}
     of_leaf = {"path": str, "shape": list, "dtype": str, "key": str | None, "sha256": str}
     rating = manifest.get("rating")
+    is_rating = rating is None or (len(rating) == 2 and type(rating[0]) is str and isinstance(rating[1], (int, float)))
     return (
         all(isinstance(manifest[name], kind) for name, kind in kinds.items())
         and all(isinstance(leaf[name], kind) for leaf in manifest["leaves"] for name, kind in of_leaf.items())
-        and (rating is None or (isinstance(rating[0], str) and isinstance(rating[1], (int, float)) and len(rating) == 2))
+        and is_rating
     )
 
 
@@ -358,7 +359,8 @@ def _leaf(path: Path, name: str, description: dict[str, Any], stored: np.ndarray
 
 def _folders(folder: Path) -> list[Path]:
     """Checkpoints in ``folder``, newest first; files and folders of other names are none."""
-    return sorted((p for p in folder.glob("update_*") if _update_of(p) >= 0 and p.is_dir()), key=_update_of, reverse=True)
+    found = (path for path in folder.glob("update_*") if _update_of(path) >= 0 and path.is_dir())
+    return sorted(found, key=_update_of, reverse=True)
 
 
 def _update_of(path: Path) -> int:

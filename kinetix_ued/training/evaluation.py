@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kinetix_ued.randomness import stream
 
 from .config import TrainConfig
+from .metrics import number_in
 
 if TYPE_CHECKING:
     from .run import Run
@@ -73,7 +74,7 @@ def account_of(run: Run, source: str) -> dict[str, Any]:
         "source": source,
         "updates": run.updates,
         "steps": run.counts,
-        "seconds": round(sum(line["seconds"] for line in run.metrics[: run.updates]), 3),
+        "seconds": round(sum(number_in(line, "seconds") or 0 for line in run.metrics[: run.updates]), 3),
         "config": run.config.to_dict(),
     }
 

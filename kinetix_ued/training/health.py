@@ -12,7 +12,7 @@ import numpy as np
 from .metrics import Metrics, number_in
 
 LOUD = 1000.0
-"""A loss so many times as large as the returns explain means that training diverges; usual losses are below one time."""
+"""A loss this many times as large as the returns explain means that training diverges; usual ones are below once."""
 
 QUIET_UPDATES = 100
 """Updates between two warnings of the same run."""
@@ -54,7 +54,8 @@ class LossWatch:
         for loss in (loss for loss in metrics if loss.endswith("loss/total")):
             value, norm = number_in(metrics, loss), loss.replace("total", "grad_norm")
             if value is not None and abs(value) > limit:
-                why = f"{loss} is {value:.3g}, and returns up to {self._largest_return:.3g} explain less than {limit:.3g}"
+                returns = f"returns up to {self._largest_return:.3g}"
+                why = f"{loss} is {value:.3g}, and {returns} explain less than {limit:.3g}"
             elif value is not None and norm in metrics and number_in(metrics, norm) is None:
                 why = f"{norm} is not finite"
             else:

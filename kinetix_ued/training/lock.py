@@ -43,7 +43,8 @@ def locked(path: Path) -> Iterator[None]:
             raise
         reason = getattr(problem, "strerror", None) or str(problem)
         warnings.warn(
-            f"{path} cannot be locked here ({reason}): see to it that no second process trains it meanwhile", stacklevel=3
+            f"{path} cannot be locked here ({reason}): see to it that no second process trains it meanwhile",
+            stacklevel=3,
         )
         yield
         return

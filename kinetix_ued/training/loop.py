@@ -5,13 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import math
 import os
-import signal
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,6 +32,7 @@ from .build import (
 from .callbacks import configured
 from .config import CUSTOM, NOTED_FIELDS, TrainConfig, decisive, validate
 from .evaluation import evaluate_finished
+from .interrupt import postponed_interrupt
 from .lock import RunInUse, locked
 from .memory import refuse_too_large
 from .metrics import Callback
@@ -301,8 +298,8 @@ def _begin(
     saved = checkpoint.load(folder, example, config=decisive(config))
     if saved is None and (damaged := checkpoint.saved_updates(folder)):
         raise checkpoint.CheckpointError(
-            f"every checkpoint in {folder} is damaged (updates {', '.join(map(str, damaged))}): move them away to begin "
-            "the run again"
+            f"every checkpoint in {folder} is damaged (updates {', '.join(map(str, damaged))}): move them away to "
+            "begin the run again"
         )
     write_config(path, config)
     keep_code(path, config)
@@ -325,7 +322,7 @@ def _loop(recorders: list[Recorder], update: _Update) -> None:
             closing.callback(recorder.close)
         for recorder in recorders:
             recorder.begin()
-        with _postponed_interrupt() as interrupted:
+        with postponed_interrupt() as interrupted:
             try:
                 while any(recorder.unfinished for recorder in recorders) and not interrupted.is_set():
                     _update_all(recorders, update)
@@ -391,42 +388,3 @@ def _unused(path: Path) -> Path:
     """``path``, or the first of path-2, path-3 ... that does not exist."""
     candidates = (path if n == 1 else path.with_name(f"{path.name}-{n}") for n in range(1, 10**9))
     return next(candidate for candidate in candidates if not candidate.exists())
-
-
-SAME_INTERRUPT = 1.0
-"""Seconds in which a second interrupt is taken for the same one: a wrapper may pass on what the terminal has sent too."""
-
-
-@contextlib.contextmanager
-def _postponed_interrupt() -> Iterator[threading.Event]:
-    """An event that SIGINT, SIGTERM and SIGHUP set. Outside the main thread it stays unset.
-
-    A second SIGINT or SIGTERM interrupts; not SIGHUP, which comes from a terminal that closes and often comes twice,
-    and which nohup has told the process to ignore.
-    """
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-    last = -math.inf
-
-    def note(number: int, frame: Any) -> None:
-        nonlocal last
-        if number != hangup:
-            before, last = last, time.monotonic()
-            if last - before > SAME_INTERRUPT and before > -math.inf:
-                raise KeyboardInterrupt
-        if not event.is_set():
-            event.set()
-            print("\nstopping after this update, then saving; once more to stop at once", file=sys.stderr)
-
-    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
-        numbers.append(hangup)
-    previous = {number: signal.signal(number, note) for number in numbers}
-    try:
-        yield event
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)

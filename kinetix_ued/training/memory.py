@@ -20,8 +20,8 @@ def refuse_too_large(shapes: Any, what: str, times: int = 1) -> None:
     needed = times * sum(x.size * getattr(x.dtype, "itemsize", 8) for x in jax.tree.leaves(shapes))
     if (there := device_memory()) is not None and needed > there:
         raise ValueError(
-            f"{what} would take {needed / 2**30:.3g} GiB, and there are {there / 2**30:.3g} GiB of memory: use a smaller "
-            "head_width, network_width, recurrent_size, buffer_size or fewer environments"
+            f"{what} would take {needed / 2**30:.3g} GiB, and there are {there / 2**30:.3g} GiB of memory: use a "
+            "smaller head_width, network_width, recurrent_size, buffer_size or fewer environments"
         )
 
 

@@ -60,10 +60,10 @@ class Recorder:
     def take(self, state: Any, numbers: dict[str, Any], seconds: float) -> None:
         """Count one more update."""
         run = self.run
-        self.state = run.state = state
-        run.policy.params = state.agent.params
         self._pending = self._account(jax.device_get(numbers), seconds)
         self._counts = dict(run.counts)
+        self.state = run.state = state
+        run.policy.params = state.agent.params
 
     def finish(self) -> None:
         """Give the update's numbers to callbacks and file, and save the state where it is due.
@@ -153,13 +153,14 @@ class Recorder:
         Steps are counted per update on the device and summed here, where integers do not overflow.
         """
         run = self.run
-        run.updates += 1
         taken = {kind: int(numbers.pop(f"steps/{kind}")) for kind in STEP_KINDS if f"steps/{kind}" in numbers}
+        values = {name: number.item() for name, number in numbers.items()}
+        run.updates += 1
         for kind, count in taken.items():
             run.counts[kind] += count
         metrics: Metrics = {"update": run.updates}
         metrics |= {f"steps/{kind}": count for kind, count in run.counts.items()}
-        metrics |= {name: number.item() for name, number in numbers.items()}
+        metrics |= values
         metrics["seconds"] = seconds
         metrics["steps_per_second"] = (taken["learning"] + taken["scoring"]) / seconds
         if taken["learning"] and (name := not_finite(metrics)):
@@ -168,5 +169,6 @@ class Recorder:
 
     def _why_not_finite(self, what: str) -> str:
         folder = self.run.path / CHECKPOINTS
-        there = f"the checkpoints in {folder} are from before" if checkpoint.saved_updates(folder) else "nothing was saved yet"
+        saved = checkpoint.saved_updates(folder)
+        there = f"the checkpoints in {folder} are from before" if saved else "nothing was saved yet"
         return f"{what} update {self.run.updates} is not finite: {REMEDY}, in a new run; {there}"
