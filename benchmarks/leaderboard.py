@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from kinetix_ued.whole import whole_file
 
 from .report.account import budget_of, code_of, holdout_of, machine_of, seeds_of, steps_of
-from .report.schema import read_results
 from .report.tables import Table, as_markdown, escape_markdown, with_interval
 
 BEGIN, END = "<!-- leaderboard: begin -->", "<!-- leaderboard: end -->"

@@ -10,7 +10,6 @@ import pytest
 from kinetix_ued.curricula import (
     SCORES,
     LevelBuffer,
-    Plan,
     Rollout,
     Score,
     accel,
