@@ -94,7 +94,8 @@ def ncc(
         )
 
     def init(key: jax.Array) -> NccState:
-        return NccState(buffer.init(example_level(sample, batch), score.extras), jnp.zeros(buffer.capacity))
+        held = buffer.init(example_level(sample, batch), score.extras)
+        return NccState(held, jnp.zeros(buffer.capacity, jnp.float32))
 
     def propose(key: jax.Array, state: NccState):
         key_decide, key_levels = jax.random.split(key)
@@ -130,7 +131,7 @@ def ncc(
         """``distribution`` (C) after levels came into the slots ``entered`` (B), -1 for none."""
         place = jnp.where(entered >= 0, entered, buffer.capacity)
         newcomer = jnp.zeros(buffer.capacity, bool).at[place].set(True, mode="drop")
-        size = jnp.maximum(held.size, 1)
+        size = jnp.maximum(held.size, 1).astype(jnp.float32)
         rest = normalise(jnp.where(newcomer, 0, distribution)) * (1 - newcomer.sum() / size)
         return normalise(jnp.where(newcomer, 1 / size, rest))
 
