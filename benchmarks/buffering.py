@@ -126,7 +126,7 @@ def _measure(settings: BufferSettings, capacity: int, levels: Level, say: Callab
     unique = dataclasses.replace(buffer, unique=True)
     keys = purposes(stream(settings.seed, "BUFF"), "slots", "sample", "content")
     batch = settings.batch
-    extras = {"max_return": jnp.zeros(batch)}
+    extras = {"max_return": jnp.zeros(batch, jnp.float32)}
     slots = jax.random.randint(keys.slots, (batch,), 0, capacity)
 
     steps: dict[str, tuple[LevelBuffer, _Step]] = {
@@ -152,7 +152,7 @@ def _full(buffer: LevelBuffer, levels: Level, key: jax.Array) -> BufferState:
     c, keys = buffer.capacity, purposes(key, "score", "time", "content")
     state = buffer.init(jax.tree.map(lambda x: x[0], levels), {"max_return": jnp.float32(0)})
     state = state.replace(
-        score=jax.random.uniform(keys.score, (c,)),
+        score=jax.random.uniform(keys.score, (c,), jnp.float32),
         timestamp=jax.random.randint(keys.time, (c,), 0, c),
         size=jnp.full((), c, jnp.int32),
         clock=jnp.full((), c, jnp.int32),
@@ -200,7 +200,7 @@ def _measure_jaxued(settings: BufferSettings, levels: Level, say: Callable[[str]
         "episode_count": state.clock,
         "levels_extra": state.extras,
     }
-    extras = {"max_return": jnp.zeros(settings.batch)}
+    extras = {"max_return": jnp.zeros(settings.batch, jnp.float32)}
 
     def step(sampler):
         return other.insert_batch(sampler, *_newcomers(levels, sampler["episode_count"]), extras)

@@ -169,7 +169,7 @@ def accel(
 
     def _growth(held: BufferState, edited: jax.Array) -> dict[str, jax.Array]:
         generation = jnp.where(buffer.filled(held), held.extras.generation, 0)
-        count = jnp.maximum(held.size, 1)
+        count = jnp.maximum(held.size, 1).astype(jnp.float32)
         return {
             "edited": edited.any().astype(jnp.int32),
             "buffer_edited": (generation > 0).sum() / count,

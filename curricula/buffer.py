@@ -158,7 +158,7 @@ class LevelBuffer:
 
     def decide(self, key: jax.Array, state: BufferState) -> jax.Array:
         """Whether to replay now: with ``replay_probability`` where the buffer is ready () bool."""
-        return self.ready(state) & jax.random.bernoulli(key, self.replay_probability)
+        return self.ready(state) & jax.random.bernoulli(key, jnp.float32(self.replay_probability))
 
     def sample(
         self, key: jax.Array, state: BufferState, n: int, weights: jax.Array | None = None
@@ -330,7 +330,7 @@ class LevelBuffer:
 def score_quantiles(state: BufferState, quantiles: tuple[float, ...]) -> jax.Array:
     """Quantiles of the filled slots' scores, linearly interpolated (len(quantiles)); 0 for an empty buffer."""
     scores = sorted_scores(state.score)  # the empty slots' -inf last
-    place = (1 - jnp.asarray(quantiles)) * jnp.maximum(state.size - 1, 0)
+    place = (1 - jnp.asarray(quantiles, jnp.float32)) * jnp.maximum(state.size - 1, 0)
     high = jnp.minimum(jnp.floor(place).astype(jnp.int32), scores.shape[0] - 1)
     low = jnp.minimum(high + 1, jnp.maximum(state.size - 1, 0))
     between = scores[high] + (place - high) * (scores[low] - scores[high])

@@ -110,7 +110,7 @@ def ncc(
     def init(key: jax.Array) -> NccState:
         example = example_level(sample, batch)
         held, trial = buffer.init(example, score.extras), no_trial(score, example, batch)
-        return NccState(held, jnp.zeros(buffer.capacity), trial)
+        return NccState(held, jnp.zeros(buffer.capacity, jnp.float32), trial)
 
     def propose(key: jax.Array, state: NccState):
         key_decide, key_levels = jax.random.split(key)
@@ -149,7 +149,7 @@ def ncc(
         """``distribution`` (C) after levels came into the slots ``entered`` (B), -1 for none."""
         place = jnp.where(entered >= 0, entered, buffer.capacity)
         newcomer = jnp.zeros(buffer.capacity, bool).at[place].set(True, mode="drop")
-        size = jnp.maximum(held.size, 1)
+        size = jnp.maximum(held.size, 1).astype(jnp.float32)
         rest = normalise(jnp.where(newcomer, 0, distribution)) * (1 - newcomer.sum() / size)
         return normalise(jnp.where(newcomer, 1 / size, rest))
 

@@ -120,7 +120,7 @@ def sfl(
         nowhere = jnp.full(batch, -1, jnp.int32)
 
         def known():
-            weights = jnp.maximum(state.kept.score, 0) if by_score else jnp.ones(kept_levels)
+            weights = jnp.maximum(state.kept.score, 0) if by_score else jnp.ones(kept_levels, jnp.float32)
             # If all scores are 0, all kept levels are as good.
             weights = jnp.where(buffer.filled(state.kept), jnp.where(weights.max() > 0, weights, 1), 0)
             _, slots, levels = buffer.sample(key_old, state.kept, replayed, weights)

@@ -117,8 +117,8 @@ def _episodes(env: KinetixEnv, network: Any, params: Any, key: jax.Array, level:
         )
         return (jax.vmap(env.observe)(state), state, memory, playing & ~done, outcome), action
 
-    no, zero = jnp.zeros(EPISODES, bool), jnp.zeros(EPISODES)
-    first = Outcome(no, no, jnp.zeros(EPISODES, jnp.int32), jnp.full(EPISODES, jnp.inf), zero)
+    no, zero = jnp.zeros(EPISODES, bool), jnp.zeros(EPISODES, jnp.float32)
+    first = Outcome(no, no, jnp.zeros(EPISODES, jnp.int32), jnp.full(EPISODES, jnp.inf, jnp.float32), zero)
     carry = observation, state, network.initial_carry(EPISODES), ~no, first
     carry, actions = jax.lax.scan(step, carry, jax.random.split(key, env.max_steps))
     return jnp.swapaxes(actions, 0, 1), carry[-1]

@@ -165,7 +165,7 @@ def rollout(
     players = varying_like(players, players, fresh, params, key, repeat)
     players, (trajectory, episodes) = jax.lax.scan(step, players, jax.random.split(key, steps))
     _, _, last_value = policy.apply(params, players.carry, observe(players.state), players.reset)
-    return players, trajectory, last_value, jax.tree.map(lambda x: x.sum(0), episodes)
+    return players, trajectory, last_value, jax.tree.map(lambda x: x.sum(0, dtype=x.dtype), episodes)
 
 
 def spoiled(nonfinite: jax.Array, done: jax.Array) -> jax.Array:

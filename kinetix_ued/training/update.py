@@ -120,7 +120,7 @@ def make_update(
             state=jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), states),
             reset=jnp.ones(batch, bool),
             carry=network.initial_carry(batch),
-            episode_return=jnp.zeros(batch),
+            episode_return=jnp.zeros(batch, jnp.float32),
             episode_length=jnp.zeros(batch, jnp.int32),
             begun=jnp.zeros(batch, jnp.int32),
         )
@@ -155,7 +155,7 @@ def make_update(
         (agent, players), (seen, episodes, losses) = jax.lax.scan(
             once, (agent, players), jax.random.split(key, config.outer_steps)
         )
-        metrics = _metrics(jax.tree.map(lambda x: x.sum(0), episodes))
+        metrics = _metrics(jax.tree.map(lambda x: x.sum(0, dtype=x.dtype), episodes))
         metrics |= {f"loss/{name}": value.mean() for name, value in losses.items()}
         return agent, players, _as_rollout(seen, plan, first, config), metrics
 
@@ -178,8 +178,8 @@ def make_update(
         metrics["levels/held_out"] = dropped
         sampled = (plan.slots < 0).sum(dtype=jnp.int32) if plan.sampled is None else plan.sampled
         metrics |= {
-            "steps/learning": jnp.where(plan.learn, config.update_steps, 0),
-            "steps/scoring": jnp.where(plan.learn, 0, config.update_steps),
+            "steps/learning": jnp.where(plan.learn, jnp.int32(config.update_steps), 0),
+            "steps/scoring": jnp.where(plan.learn, 0, jnp.int32(config.update_steps)),
             "steps/antagonist": jnp.int32(config.update_steps * (curriculum.students - 1)),
             "steps/filter": sampled * filter_steps,
         }
@@ -219,7 +219,8 @@ def _as_rollout(seen: Seen, plan: Plan, first: jax.Array, config: TrainConfig) -
 
 def _metrics(episodes: Episodes) -> dict[str, jax.Array]:
     """Means over the episodes that ended; NaN where none did."""
-    mean = lambda total: total / jnp.where(episodes.finished > 0, episodes.finished, jnp.nan)
+    count = jnp.where(episodes.finished > 0, episodes.finished.astype(jnp.float32), jnp.nan)
+    mean = lambda total: total / count
     return {
         "return": mean(episodes.total_return),
         "solve_rate": mean(episodes.solved),
