@@ -36,7 +36,7 @@ def refused(capsys, *arguments) -> str:
 
 @pytest.mark.parametrize(
     "arguments",
-    (["--help"], ["--version"], ["levels", "--help"], ["eval", "--help"], ["bench", "--help"], ["frobnicate"]),
+    (["--help"], ["--version"], ["levels", "--help"], ["eval", "--help"], ["bench", "--help"], ["train", "--help"], ["frobnicate"]),
 )
 def test_help_and_misspelt_commands_do_not_wait_for_jax(arguments):
     code = (

@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import inspect
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from kinetix_ued.training import field_docs
 from kinetix_ued.world import Frames, Level, WorldState
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -143,10 +145,45 @@ def test_inside_a_folder_imports_are_relative():
                 )
 
 
+def test_documentation_is_read_alike_whether_or_not_it_was_dedented():
+    """Python 3.13 dedents docstrings as it compiles; what is read out of sources and docstrings is the same."""
+
+    class Documented:
+        """A thing.
+
+        Attributes:
+            size: of it
+        """
+
+        size: int = 1
+        """Size of it,
+        in metres."""
+
+    indented = Documented.__doc__ if "\n        " in Documented.__doc__ else "A thing.\n\n        Attributes:\n            size: of it\n        "
+    for text in (indented, inspect.cleandoc(indented)):
+        Documented.__doc__ = text
+        assert inspect.getdoc(Documented) == "A thing.\n\nAttributes:\n    size: of it"
+    assert field_docs(Documented) == {"size": "Size of it,\nin metres."}
+
+
+def test_the_pythons_that_are_claimed_are_those_that_are_tested():
+    """The README, the classifiers and the requirement name the same versions, and CI runs the first and the last."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    named = re.findall(r"Python :: (3\.\d+)$", config["metadata"]["classifiers"], flags=re.MULTILINE)
+    assert config["options"]["python_requires"] == f">={named[0]}"
+    assert f"Python {named[0]} to {named[-1]}," in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [f"3.{n}" for n in range(int(named[0][2:]), int(named[-1][2:]) + 1)] == named
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    (listed,) = re.findall(r"tests/test_\{([\w,]+)\}\.py", script)
+    assert all((ROOT / "tests" / f"test_{name}.py").exists() for name in listed.split(","))
+    assert "Programming Language :: Python ::" in script and "setup.cfg" in script
+
+
 @pytest.mark.parametrize("structure", (Level, WorldState, Frames))
 def test_docstrings_list_exactly_the_fields_in_order(structure):
-    attributes = structure.__doc__.split("Attributes:")[1]
-    documented = re.findall(r"^ {8}(\w+): ", attributes, flags=re.MULTILINE)
+    attributes = inspect.getdoc(structure).split("Attributes:")[1]  # Python 3.13 takes the indentation away by itself
+    documented = re.findall(r"^ {4}(\w+): ", attributes, flags=re.MULTILINE)
     assert documented == list(structure.__dataclass_fields__)
 
 

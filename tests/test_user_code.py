@@ -135,11 +135,19 @@ CURRICULA = {
     "a state of another form": ('{"count": state["count"] + 1}, {', 'state["count"], {', "must have the structure of that of init"),
     "metrics that are arrays": (".sum(axis=0).mean()}", "}", "metrics as a flat dict of scalars"),
     "metrics that are nested": (".sum(axis=0).mean()}", ".mean(), 'own': {}}", "metrics as a flat dict of scalars"),
-    "what a rollout does not have": ("rollout.reward.sum", "rollout.rewards.sum", "AttributeError: 'Rollout' object has no attribute 'rewards'"),
+    "what a rollout does not have": ("rollout.reward.sum(axis=0).mean()}", "rollout.rewards.sum()}  # here", "AttributeError: 'Rollout' object has no attribute 'rewards'"),
     "an exit in update": ("def update(state, levels, rollout, plan):", "def update(state, levels, rollout, plan):\n        sys.exit()  # here", "calls sys.exit()"),
 }
 
-TINY = dict(observation="symbolic_flat", network="flat_mlp", engine="jax", eval_levels=0, progress=False, generator="sparse")
+TINY = dict(observation="symbolic_flat", network="flat_mlp", engine="jax", eval_levels=0, progress=False)
+
+STILL = """
+from kinetix_ued.world import empty_level
+
+def still(key, size):
+    return empty_level(size)
+"""
+"""A generator that is quick to compile."""
 
 
 @pytest.mark.parametrize("case", CURRICULA)
@@ -162,7 +170,7 @@ def test_mistakes_in_a_curriculum(case, tmp_path, capsys):
 def test_a_good_curriculum_passes_and_functions_are_looked_at_too(tmp_path):
     file = tmp_path / "own.py"
     file.write_text(GOOD, encoding="utf-8")
-    config = preset("tiny", curriculum=f"{file}:make", **TINY)
+    config = preset("tiny", curriculum=f"{file}:make", generator="sparse", **TINY)
     curriculum = build_curriculum(config, build_sampler(config)[0])
     check_curriculum(curriculum, config)
     with pytest.raises(ValueError, match=r"test_user_code.py:\d+: update of a curriculum is called with"):
@@ -202,11 +210,11 @@ def test_files_of_one_folder_find_their_own_neighbours(tmp_path):
 def begun(tmp_path_factory):
     """A run of two updates whose curriculum was named by a relative path, stopped after the first; with its folder."""
     folder = tmp_path_factory.mktemp("own")
-    (folder / "own.py").write_text("from helper import NOTHING\n" + GOOD, encoding="utf-8")
+    (folder / "own.py").write_text("from helper import NOTHING\n" + GOOD + STILL, encoding="utf-8")
     (folder / "helper.py").write_text("NOTHING = 0\n", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        config = preset("tiny", curriculum="own.py:make", out="run", **TINY)
+        config = preset("tiny", curriculum="own.py:make", generator="own.py:still", allow_holdout=True, out="run", **TINY)
         config = dataclasses.replace(config, steps=2 * config.update_steps)
         stop = lambda run, metrics: setattr(run, "stopped", "for now")
         run = train(config, callbacks=[stop])
@@ -257,15 +265,18 @@ def test_a_file_that_has_changed_is_refused_before_it_runs_unless_that_is_accept
 
 
 def test_a_file_that_has_moved_is_named_again(own_run, capsys):
-    moved = own_run / "moved"
+    moved, run = own_run / "moved", str(own_run / "run")
     moved.mkdir()
     for name in ("own.py", "helper.py"):
         (own_run / name).rename(moved / name)
-    line = refused(capsys, "train", "--resume", own_run / "run")
+    line = refused(capsys, "train", "--resume", run)
     assert "own.py is not there" in line and "say where to: --curriculum" in line
-    assert main(["train", "--resume", str(own_run / "run"), "--curriculum", f"{moved / 'own.py'}:make"]) == 0
-    assert Run.load(own_run / "run").config.curriculum == f"{moved / 'own.py'}:make"
-    line = refused(capsys, "train", "--resume", own_run / "run", "--curriculum", "plr")
+    new = {name: f"{moved / 'own.py'}:{function}" for name, function in (("curriculum", "make"), ("generator", "still"))}
+    line = refused(capsys, "train", "--resume", run, "--curriculum", new["curriculum"])
+    assert "own.py is not there" in line and "say where to: --generator" in line
+    assert main(["train", "--resume", run, "--curriculum", new["curriculum"], "--generator", new["generator"]]) == 0
+    assert Run.load(run).config.curriculum == new["curriculum"] and Run.load(run).updates == 2
+    line = refused(capsys, "train", "--resume", run, "--curriculum", "plr")
     assert "curriculum is 'own.py:make' there, 'plr' here" in line
 
 
@@ -319,20 +330,21 @@ def test_the_command_and_the_library_give_a_curriculum_the_same(name, tmp_path, 
 
 def test_a_curriculum_of_ones_own_that_restarts_needs_whole_episodes_as_any_other(tmp_path):
     file = tmp_path / "own.py"
-    file.write_text(GOOD, encoding="utf-8")
-    config = preset("tiny", curriculum=f"{file}:make", outer_steps=1, **TINY)
+    file.write_text(GOOD + STILL, encoding="utf-8")
+    own = {"curriculum": f"{file}:make", "generator": f"{file}:still", "allow_holdout": True}
+    config = preset("tiny", outer_steps=1, **own, **TINY)
     validate(config)  # nobody has run the file yet
     with pytest.raises(ValueError, match="16 rollout steps x 1 outer steps are shorter .*use outer_steps=2"):
         train(dataclasses.replace(config, out=str(tmp_path / "run")))
     assert not (tmp_path / "run").exists()
-    file.write_text(GOOD.replace("restart=jnp.array(True)", "restart=jnp.array(False)"), encoding="utf-8")
+    file.write_text((GOOD + STILL).replace("restart=jnp.array(True)", "restart=jnp.array(False)"), encoding="utf-8")
     try_curriculum(build_curriculum(config, build_sampler(config)[0]), config)
 
 
 def test_a_buffer_of_ones_own_holds_a_proposal_as_any_other(tmp_path):
     file = tmp_path / "own.py"
     file.write_text(GOOD.replace("make(sample, batch)", "make(sample, batch, *, capacity=9)"), encoding="utf-8")
-    config = preset("tiny", curriculum=f"{file}:make", buffer_size=7, **TINY)
+    config = preset("tiny", curriculum=f"{file}:make", buffer_size=7, generator="sparse", **TINY)
     with pytest.raises(ValueError, match="buffer_size=7 cannot hold the levels of 8 environments"):
         build_curriculum(config, build_sampler(config)[0])
     larger = dataclasses.replace(config, buffer_size=8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from kinetix_ued.user_code import code_files, code_hash, names_a_file, split_reference
+from kinetix_ued.user_code import code_files, code_hash, names_a_file, short_reference, split_reference
 from kinetix_ued.whole import whole_file
 
 from .config import TrainConfig
@@ -23,7 +23,7 @@ def own_files(config: TrainConfig) -> dict[str, Path]:
     Raises:
         ValueError: for one that is not there.
     """
-    return {field: split_reference(value)[0] for field in _HASHES if names_a_file(value := getattr(config, field))}
+    return {field: _found(config, field)[0] for field in _HASHES if names_a_file(getattr(config, field))}
 
 
 def located(config: TrainConfig) -> TrainConfig:
@@ -34,15 +34,20 @@ def located(config: TrainConfig) -> TrainConfig:
     """
     changes = dict.fromkeys(_HASHES.values(), "")
     for field, noted in _HASHES.items():
-        if names_a_file(reference := getattr(config, field)):
-            try:
-                file, name = split_reference(reference)
-            except ValueError as problem:
-                if not getattr(config, noted):
-                    raise
-                raise ValueError(f"{problem}; if the file has moved, say where to: --{field} {reference}") from problem
+        if names_a_file(getattr(config, field)):
+            file, name = _found(config, field)
             changes |= {field: f"{file}:{name}", noted: code_hash(file)}
     return dataclasses.replace(config, **changes)
+
+
+def _found(config: TrainConfig, field: str) -> tuple[Path, str]:
+    reference = getattr(config, field)
+    try:
+        return split_reference(reference)
+    except ValueError as problem:
+        if not getattr(config, _HASHES[field]):
+            raise
+        raise ValueError(f"{problem}; if it has moved, say where to: --{field} {short_reference(reference)}") from problem
 
 
 def refuse_changed_code(saved: TrainConfig, config: TrainConfig) -> None:
