@@ -108,7 +108,8 @@ def test_a_run_uses_every_key_once(recorder, name):
     method = "tiny" if name == "dr" else f"tiny-{name}"
     own = {} if name != "sfl" else {"options": "scored_levels=8,scoring_rollouts=1,kept_levels=4,refresh_every=2"}
     own |= {"minimum_fill": 0.5, "replay_probability": 0.5, "buffer_size": 8} if name in ("accel", "ncc", "paired") else {}
-    config = preset(method, engine="jax", filters="noop_solves", environments=4, minibatches=2, steps=2**20, **small, **own)
+    own |= {"score": "l1_value_loss"} if name in ("accel", "ncc") else {}
+    config = preset(method, engine="jax", generator="sparse", environments=4, minibatches=2, steps=2**20, **small, **own)
     env = build_env(config)
     network = build_network(config, env)
     curriculum = build_curriculum(config, build_sampler(config)[0])
@@ -116,7 +117,7 @@ def test_a_run_uses_every_key_once(recorder, name):
     update = jax.jit(update)
     state = jax.jit(init)(recorder.key(0))
     kinds = set()
-    for _ in range(6):
+    for _ in range(8):
         state, metrics = update(state)
         kinds.add(float(metrics.get("curriculum/replayed", metrics.get("curriculum/scoring", 0))))
     if name != "dr":
