@@ -114,10 +114,11 @@ def test_bad_files_are_all_named_or_left_out(tmp_path, run, refused, capsys):
         assert err.count("\n") == 12 and "bad11" not in out
     assert 30 <= Image.open(tmp_path / "a.png").width < 60  # one level of 30 pixels and its frame
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["good.json"]
-    with pytest.raises(ValueError, match="bad0.json: .*bad11.json cannot be used either"):
+    with pytest.raises(ValueError, match="bad0.json: .*bad9.json cannot be used either.*skip_bad=True"):
         load_levels(folder)
+    assert [name.rpartition("/")[2] for name in load_levels(folder, skip_bad=True)[0]] == ["good"]
     (folder / "good.json").unlink()
-    assert "bad11.json cannot be used either" in refused("levels", "stats", folder, "--skip-bad")
+    assert "bad9.json cannot be used either" in refused("levels", "stats", folder, "--skip-bad")
 
 
 def test_files_that_differ_in_their_ending_alone_are_two_levels(tmp_path):
