@@ -1,8 +1,8 @@
 """Held out means held out: levels of the suites are known by content hash, whatever file or slots they come in.
 
-So are near copies, by a sketch of their scene (sketch.py): files of the published levels are about whose left wall is 5 cm
-off, or without gravity. ``held_out.txt`` lists the levels, this project's and the published ones, installed or not;
-``python -m kinetix_ued.benchmarks.held_out_table`` writes it, and a test holds it to the suites.
+So are near copies, by a sketch of their scene (sketch.py): there are files of the published levels whose left wall is
+5 cm off, or without gravity. ``held_out.txt`` lists the levels, this project's and the published ones, installed or
+not; ``python -m kinetix_ued.benchmarks.held_out_table`` writes it, and a test holds it to the suites.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def held_out_levels() -> dict[str, str]:
 
 @functools.cache
 def held_out_sketches() -> tuple[np.ndarray, np.ndarray]:
-    """Of each level that the table lists: its content hash (H, 2) uint32, and the sketch of its scene (H, WAVES) float32."""
+    """Of each level in the table: its content hash (H, 2) uint32, and the sketch of its scene (H, WAVES) float32."""
     rows = _rows()
     return hash_array([row[0] for row in rows]), np.array([row[2:] for row in rows], np.float32).reshape(-1, WAVES)
 
@@ -69,7 +69,7 @@ def refuse_held_out(levels: Level, names: Sequence[str], source: str = "training
         source: what wants to use them, for the error.
 
     Raises:
-        ValueError: names each level that is one of a suite or nearly, that one, and the way to train on it all the same.
+        ValueError: names each level that is one of a suite, or nearly, and the way to train on it all the same.
     """
     known, found = held_out_levels(), []
     hashes, sketches = held_out_sketches()

@@ -56,7 +56,7 @@ def refuse_unwritable_folder(folder: str | os.PathLike[str]) -> None:
 
 
 def _probe(wanted: Path, folder: Path, name: str) -> None:
-    """Makes and removes a file named like the partial one of ``whole_file`` in the folder, or in the first that is there.
+    """Makes and removes a file named like the partial one of ``whole_file`` in the folder, or the first that exists.
 
     Names of folders that are missing are tried too: they may be too long, or not allowed.
     """
@@ -64,7 +64,8 @@ def _probe(wanted: Path, folder: Path, name: str) -> None:
     while not taken(place) and place != place.parent:
         place = place.parent
     if not os.path.isdir(place):
-        raise ValueError(f"{wanted}: {place} is {'a file' if os.path.exists(place) else 'a link to nothing'}: name a folder")
+        kind = "a file" if os.path.exists(place) else "a link to nothing"
+        raise ValueError(f"{wanted}: {place} is {kind}: name a folder")
     for part in (*folder.parts[len(place.parts) :], name):
         trial = place / f".{part}.{secrets.token_hex(6)}.partial"
         try:

@@ -71,7 +71,7 @@ BODY, JOINT, THRUSTER = (("env_state", kind, slot) for kind, slot in (("polygon"
         (("env_params", {"type": "full"}), "env_params.params", "missing"),
         (("static_env_params", {"type": "size", "size": "xl"}), "static_env_params.size", "one of 's', 'm', 'l'"),
         (("static_env_params", {"type": "size", "size": "s"}), "static_env_params.size", "polygon has 6 elements"),
-        (("static_env_params", {"type": "full", "params": {}}), "static_env_params.params.num_solver_iterations", "missing"),
+        (("env_params", {"type": "full", "params": {}}), "env_params.params.dt", "missing"),
         ((*BODY, "radius", "x"), "env_state.polygon[4].radius", "a number expected, found 'x'"),
         ((*BODY, "radius", True), "env_state.polygon[4].radius", "a number expected"),
         ((*BODY, "rotation", float("nan")), "env_state.polygon[4].rotation", "NaN): write a finite number"),

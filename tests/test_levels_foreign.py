@@ -1,4 +1,4 @@
-"""Level files of others: fields that nothing reads may be missing, whatever wrote the file; both forms of Kinetix.js load."""
+"""Level files of others: fields that nothing reads may be missing; both forms that Kinetix.js writes load."""
 
 import copy
 import dataclasses

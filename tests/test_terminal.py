@@ -1,6 +1,7 @@
 """Text that reaches a terminal: what it would obey or cannot show is written as an escape, in one line."""
 
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,7 +75,7 @@ def test_names_that_the_terminal_cannot_encode_do_not_end_a_listing(encoding, tm
         save_level(load_level(DATA / "random_s_003.json"), tmp_path / name)
     code = f"import sys; from kinetix_ued.cli import main; sys.exit(main(['levels', 'check', {str(tmp_path)!r}]))"
     run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, env={**__import__("os").environ, "PYTHONIOENCODING": encoding}
+        [sys.executable, "-c", code], capture_output=True, env=os.environ | {"PYTHONIOENCODING": encoding}
     )
     told = run.stdout.decode(encoding).splitlines()
     assert run.returncode == 0, run.stderr.decode(errors="replace")

@@ -78,7 +78,8 @@ def read_actions(path: str) -> Any:
         raise ValueError(f"{path} is no file: name one that numpy.save has written")
     with open(path, "rb") as file:
         if file.read(2) == b"PK":
-            raise ValueError(f"{path} is a zip archive, such as numpy.savez writes: save the actions alone, with numpy.save")
+            remedy = "save the actions alone, with numpy.save"
+            raise ValueError(f"{path} is a zip archive, such as numpy.savez writes: {remedy}")
         file.seek(0)
         try:
             shape, kind = _header(file)

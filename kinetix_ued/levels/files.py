@@ -53,21 +53,24 @@ class Levels(NamedTuple):
 
 
 def load_levels(
-    paths_or_folders: str | os.PathLike | Iterable[str | os.PathLike], size: str | Size | None = None
+    paths_or_folders: str | os.PathLike | Iterable[str | os.PathLike],
+    size: str | Size | None = None,
+    skip_bad: bool = False,
 ) -> tuple[list[str], Level]:
     """Names and levels of files and of all ``*.json`` files under folders, as one batch; see ``level_files``.
 
     A name is the file's path without the folders that all have in common and without ``.json``, at least
-    ``folder/file``. Levels are padded to the smallest standard size that holds all of them, or to ``size``.
+    ``folder/file``. Levels are padded to the smallest standard size that holds all of them, or to ``size``. With
+    ``skip_bad`` files that are no levels are left out; ``read_levels`` says what is wrong with each.
 
     Raises:
         LevelError: as ``load_level``, with the names of all bad files; also where there is no file at all.
         ValueError: ``size`` is unknown.
     """
     files = level_files(paths_or_folders)
-    names = level_names(files)
-    read = read_levels(dict(zip(names, files)))
-    return names, stack_levels(list(read.levels.values()), size, [str(file) for file in files])
+    named = dict(zip(level_names(files), files))
+    levels = read_levels(named, skip_bad).levels
+    return list(levels), stack_levels(list(levels.values()), size, [str(named[name]) for name in levels])
 
 
 def read_levels(files: Mapping[str, str | os.PathLike], skip_bad: bool = False) -> Levels:

@@ -67,7 +67,7 @@ MANIFOLD: Table = {
 MANIFOLDS = ("acc_rr_manifolds", "acc_cr_manifolds", "acc_cc_manifolds")
 STATE = ("polygon", "circle", "joint", "thruster", "collision_matrix", *MANIFOLDS, "gravity")
 DERIVED = ("collision_matrix", *MANIFOLDS)
-"""What of ``env_state`` a file may leave out: what follows from the rest, and contacts, of which a level at its start has none."""
+"""What ``env_state`` may leave out: what follows from the rest, and contacts, of which an episode starts with none."""
 
 INDICES = ("joint_a", "joint_b", "thruster_body")
 
