@@ -69,6 +69,12 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_trained(wrong, wo
     assert not (tmp_path / "x").exists()
 
 
+def test_a_method_may_have_its_former_name(tmp_path):
+    with pytest.warns(FutureWarning, match="'paired' is called 'student-regret' now"):
+        settings = ComparisonSettings(str(tmp_path), methods=("dr", "paired"))
+    assert settings.methods == ("dr", "student-regret")
+
+
 def test_a_folder_with_another_run_is_left_alone(tmp_path):
     settings = ComparisonSettings(str(tmp_path), methods=("dr",), seeds=2, preset="tiny", changes=SMALL)
     write_config(tmp_path / "dr-s-1", dataclasses.replace(settings.config("dr", "s", 1), clip=0.5))
