@@ -88,6 +88,12 @@ def test_held_actions_are_among_the_usual_baselines_of_any_frame_skip(tmp_path):
     assert names(frame_skip=3) == ["noop", "random", "random:9", "random:33"]
 
 
+def test_a_method_may_have_its_former_name(tmp_path):
+    with pytest.warns(FutureWarning, match="'paired' is called 'student-regret' now"):
+        settings = ComparisonSettings(str(tmp_path), methods=("dr", "paired"))
+    assert settings.methods == ("dr", "student-regret")
+
+
 def test_a_folder_with_another_run_is_left_alone(tmp_path):
     settings = ComparisonSettings(str(tmp_path), methods=("dr",), seeds=2, preset="tiny", changes=SMALL)
     write_config(tmp_path / "dr-s-1", dataclasses.replace(settings.config("dr", "s", 1), clip=0.5))
