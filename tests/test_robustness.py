@@ -303,7 +303,7 @@ def test_a_target_may_damage_folders(tmp_path):
 
 @pytest.mark.skipif(not DOCS.exists(), reason="the tests are run away from the repository")
 def test_the_page_holds_what_its_documents_say():
-    """To mend it: kinetix-ued bench robustness show docs/reliability/*.json"""
+    """To mend it: kinetix-ued bench robustness show docs/reliability/*.json, below the page's last heading."""
     page = (DOCS / "reliability.md").read_text(encoding="utf-8")
     files = sorted((DOCS / "reliability").glob("*.json"))
     for file in files:

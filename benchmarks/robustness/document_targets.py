@@ -38,6 +38,9 @@ ACTIONS = 24
 UPDATES = 12
 """Lines of numbers."""
 
+NUMBERS_LIMIT = 10.0
+"""Seconds for a damaged file of numbers: it may be as long as a run is, and is read several times here."""
+
 
 def document_targets(folder: Path, read_actions: Callable[[str], np.ndarray]) -> list[Target]:
     """The targets.
@@ -54,7 +57,7 @@ def document_targets(folder: Path, read_actions: Callable[[str], np.ndarray]) ->
         file_target("proof", proofs, _open_proof),
         file_target("config.json", {"config.json": json.dumps(config.to_dict(), indent=1).encode()}, _open_config),
         _manifest_target(folder / "manifest"),
-        file_target("metrics.jsonl", {METRICS: _lines()}, _open_metrics, mutate_lines),
+        file_target("metrics.jsonl", {METRICS: _lines()}, _open_metrics, mutate_lines, NUMBERS_LIMIT),
         file_target("recorded actions", actions_corpus(ACTIONS), _actions_opener(read_actions), mutate_actions),
     ]
 

@@ -102,6 +102,7 @@ def measure_kills(
     """
     parts = [settings.kills // len(settings.methods)] * len(settings.methods)
     parts = [part + (i < settings.kills % len(parts)) for i, part in enumerate(parts)]
+    methods = settings.methods[: settings.kills]  # with fewer kills than methods, the last ones get none
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="robustness-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
@@ -115,7 +116,7 @@ def measure_kills(
             return found
 
         with concurrent.futures.ThreadPoolExecutor(settings.jobs) as pool:
-            rows = list(pool.map(one, settings.methods, parts))
+            rows = list(pool.map(one, methods, parts))
     return {"settings": dataclasses.asdict(settings), "seconds": round(time.perf_counter() - began, 1), "rows": rows}
 
 
