@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from kinetix_ued.terminal import printable
+
 Document = Mapping[str, Any]
 """What ``results`` returns, or a part of it; docs/evaluation.md describes the fields."""
 
@@ -125,11 +127,11 @@ def suite_tables(suite: Document, *, levels: bool = True) -> list[Table]:
 
 
 def aligned(table: Table) -> str:
-    """A table for the terminal."""
-    lines = [table.head, *table.rows]
+    """A table for the terminal, with every name printable."""
+    lines = [[printable(cell) for cell in line] for line in (table.head, *table.rows)]
     widths = [max(len(line[c]) for line in lines) for c in range(len(table.head))]
     fill = lambda line: [cell.ljust(w) if c == 0 else cell.rjust(w) for c, (cell, w) in enumerate(zip(line, widths))]
-    return "\n".join([f"{table.title}:", *("  ".join(fill(line)).rstrip() for line in lines)])
+    return "\n".join([f"{printable(table.title)}:", *("  ".join(fill(line)).rstrip() for line in lines)])
 
 
 def as_markdown(table: Table) -> str:
