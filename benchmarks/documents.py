@@ -41,7 +41,8 @@ def read_document(path: str | os.PathLike[str], kind: Kind) -> Any:
         raise ValueError(f"{path} cannot be read: {problem}") from None
     except RecursionError:
         raise ValueError(f"{path} cannot be read: its JSON is nested too deeply") from None
-    schema, version = (document.get(key) if isinstance(document, dict) else None for key in ("schema", "schema_version"))
+    fields = document if isinstance(document, dict) else {}
+    schema, version = fields.get("schema"), fields.get("schema_version")
     if schema != kind.schema:
         other = f", its schema is {_short(schema)}" if schema is not None else ""
         raise ValueError(f"{path} is not {kind.name}{other}: {kind.remedy}")
@@ -64,5 +65,5 @@ def broken(path: str | os.PathLike[str], kind: Kind, field: str, problem: str) -
 
 def _short(value: Any) -> str:
     """A value of any length, on part of a line."""
-    text = ascii(value) if isinstance(value, (str, int, float, bool)) or value is None else f"a JSON {type(value).__name__}"
+    text = f"a JSON {type(value).__name__}" if isinstance(value, (list, dict)) else ascii(value)
     return text if len(text) <= 60 else text[:57] + "..."

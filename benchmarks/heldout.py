@@ -9,11 +9,13 @@ from kinetix_ued.randomness import stream
 from kinetix_ued.world import Level, Size
 
 HELDOUT_SEED = 1_000_000_007
-"""Seed of the held-out levels that reports score: those of the suites ``random-SIZE`` and of a run's final evaluation."""
+"""Seed of the held-out levels that reports score: of the suites ``random-SIZE`` and of a run's final evaluation."""
 
 SELECTION_SEED = 1_000_000_009
-"""Seed of the held-out levels that choose a run's best checkpoint. What is chosen by a score looks better in it than it
-is, so these are other levels than those of any report."""
+"""Seed of the held-out levels that choose a run's best checkpoint.
+
+What is chosen by a score looks better in it than it is, so these are other levels than those of any report.
+"""
 
 HELDOUT_STREAM = "HELD"
 """Their stream: a run whose seed is ``HELDOUT_SEED`` draws other levels too."""

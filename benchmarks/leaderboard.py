@@ -43,9 +43,9 @@ def rules_of(document: Mapping[str, Any]) -> str:
     """The rules that solve rates depend on, whoever plays.
 
     How often and how long an agent may act (frame skip, step limit) and what the world answers (physics, and the
-    engine, since two of them round differently). The number of attempts, too: an interquartile mean is over the rates of
-    single levels, and from one attempt each of those is 0 or 1. Not the reward, which solve rates know nothing of, nor
-    what an agent brings along: its observation, its kind of action, the size that it plays in, sampled or greedy actions.
+    engine, since two of them round differently). The number of attempts, too: an interquartile mean is over the rates
+    of single levels, and from one attempt each of those is 0 or 1. Not the reward, which solve rates know nothing of,
+    nor what an agent brings along: observation, kind of action, the size that it plays in, sampled or greedy actions.
     """
     skip, limit = document["environment"]["frame_skip"], document["environment"]["max_steps"]
     attempts = document["attempts"]
@@ -96,8 +96,8 @@ def format_leaderboard(documents: Sequence[Mapping[str, Any]]) -> str:
         raise ValueError(f"intervals of {found} cannot stand side by side: evaluate again with the same version")
     rows = dict.fromkeys(row for document in documents for row in leaderboard_rows(document))
     parts = [
-        f"Solve rates with {100 * confidences.pop():g} % intervals over seeds and levels; budget and steps are those of "
-        "one run, and evaluation is no part of them."
+        f"Solve rates with {100 * confidences.pop():g} % intervals over seeds and levels; budget and steps are those "
+        "of one run, and evaluation is no part of them."
     ]
     tables = sorted({(row.suite, row.content, row.rules) for row in rows})
     for suite, content, rules in tables:

@@ -109,8 +109,10 @@ def baseline_names(frame_skip: int) -> tuple[str, ...]:
 
     Actions are held for ``HELD_FRAMES``, or for the next whole number of environment steps.
 
-    >>> baseline_names(2), baseline_names(3), baseline_names(8)
-    (('noop', 'random', 'random:8', 'random:32'), ('noop', 'random', 'random:9', 'random:33'), ('noop', 'random', 'random:32'))
+    >>> baseline_names(2)
+    ('noop', 'random', 'random:8', 'random:32')
+    >>> baseline_names(3), baseline_names(8)
+    (('noop', 'random', 'random:9', 'random:33'), ('noop', 'random', 'random:32'))
     """
     whole = [-(-frames // frame_skip) * frame_skip for frames in HELD_FRAMES]
     return (NOOP, RANDOM, *(f"{RANDOM}:{frames}" for frames in dict.fromkeys(whole) if frames > frame_skip))

@@ -26,7 +26,8 @@ def write_text(path: str | os.PathLike[str], text: str, *, overwrite: bool = Fal
         ValueError: where ``path`` exists already, unless ``overwrite``.
     """
     refuse_overwriting(path, overwrite)
-    with whole_file(path) as partial:  # a name may hold half a character (a lone surrogate), which UTF-8 has no bytes for
+    # A name may hold half a character (a lone surrogate), which UTF-8 has no bytes for.
+    with whole_file(path) as partial:
         partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 

@@ -181,7 +181,11 @@ class Document(TypedDict):
 
 
 EVALUATION = Kind(
-    "an evaluation", SCHEMA, SCHEMA_VERSION, Document, "name a file that kinetix-ued eval --json wrote, or evaluate again"
+    "an evaluation",
+    SCHEMA,
+    SCHEMA_VERSION,
+    Document,
+    "name a file that kinetix-ued eval --json wrote, or evaluate again",
 )
 """What ``eval``, ``compare`` and the end of a training run write."""
 

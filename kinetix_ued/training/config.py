@@ -360,7 +360,8 @@ _AT_LEAST_ONE = (
     "solve_rate_window eval_attempts selection_levels"
 ).split()
 _NOT_NEGATIVE = (
-    "network_width seed eval_seed selection_seed eval_levels eval_every snapshot_every dense_reward_scale entropy value_coefficient"
+    "network_width seed eval_seed selection_seed eval_levels eval_every snapshot_every dense_reward_scale entropy "
+    "value_coefficient"
 ).split()
 _POSITIVE = "temperature learning_rate clip max_grad_norm".split()
 _FINITE = "learning_rate temperature clip max_grad_norm dense_reward_scale entropy value_coefficient".split()
@@ -403,7 +404,7 @@ def _check_ranges(config: TrainConfig) -> None:
 
 
 def _check_selection(config: TrainConfig) -> None:
-    """Refuse to choose the best checkpoint on the levels of a report: of this run's, or of the suites ``random-SIZE``."""
+    """Refuse to choose the best checkpoint on levels of a report: this run's, or of the suites ``random-SIZE``."""
     reported = {"eval_seed": config.eval_seed, "the suites random-s, -m and -l": TrainConfig.eval_seed}
     for name, seed in reported.items():
         if config.eval_every and seed == config.selection_seed:

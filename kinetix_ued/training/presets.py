@@ -49,7 +49,7 @@ _KINETIX = TrainConfig(
     checkpoint_every=100,
 )
 
-# Every part once, in seconds after compiling; it learns nothing worth having, and nothing that is worth an evaluation.
+# Every part once, in seconds after compiling; it learns nothing worth having or evaluating.
 _TINY = TrainConfig(
     observation="entity",
     network="permutation_invariant",
