@@ -101,8 +101,12 @@ def _loads(kernel: Any) -> bool:
 
 
 def _wants_gpu() -> bool:
-    asked = (jax.config.jax_platforms or "").split(",")
-    return jax.default_backend() == "gpu" or any(platform in ("cuda", "gpu") for platform in asked)
+    asked = _platforms().split(",")
+    return jax.default_backend() == "gpu" or "cuda" in asked or "gpu" in asked
+
+
+def _platforms() -> str:
+    return jax.config.jax_platforms or ""
 
 
 @contextlib.contextmanager
