@@ -21,10 +21,10 @@ from kinetix_ued.training.run import METRICS, STEP_KINDS
 
 from ..evaluate import Evaluation
 from ..holdout import holdout_names, level_file, proof_file
-from ..leaderboard import BEGIN, END, format_leaderboard, read_results, replace_leaderboard
+from ..leaderboard import BEGIN, END, format_leaderboard, replace_leaderboard
 from ..methods import Method
 from ..proofs import load_proof, save_proof
-from ..report import Played, results
+from ..report import Played, read_results, results
 from ..suite_levels import load_suite
 from .actions import actions_corpus, mutate_actions
 from .byte_mutations import mutate_bytes

@@ -6,6 +6,7 @@ import functools
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -43,11 +44,22 @@ def level_targets(folder: Path) -> list[Target]:
     }
     levels = {name: load_level(file) for name, file in native.items()}
     plain = {f"plain-{name}": json.dumps(level_to_native(level)).encode() for name, level in levels.items()}
-    kinetix = {name: json.dumps(level_to_kinetix(level)).encode() for name, level in levels.items()}
+    kinetix = {name: level_to_kinetix(level) for name, level in levels.items()}
+    gallery = {f"gallery-{name}": _in_gallery_form(document, levels[name]) for name, document in kinetix.items()}
+    as_bytes = lambda documents: {name: json.dumps(document).encode() for name, document in documents.items()}
     return [
         file_target("native level", {name: file.read_bytes() for name, file in native.items()} | plain, open_level),
-        file_target("kinetix level", kinetix, open_level),
+        file_target("kinetix level", as_bytes(kinetix | gallery), open_level),
     ]
+
+
+def _in_gallery_form(document: dict[str, Any], level: Level) -> dict[str, Any]:
+    """A Kinetix document as the gallery of Kinetix.js keeps it: parameters by size, and no mark of an editor."""
+    by_size = {"type": "size", "size": level.size.name}
+    state = dict(document["env_state"])
+    for kind in ("polygon", "circle"):
+        state[kind] = [{key: value for key, value in body.items() if key != "highlighted"} for body in state[kind]]
+    return document | {"env_state": state, "env_params": by_size, "static_env_params": by_size}
 
 
 def open_level(path: Path) -> None:
