@@ -199,6 +199,12 @@ def test_long_rollouts_need_no_trial():
     _, metrics = run(curriculum, 3, outer_steps=8)
     assert (metrics["scored"] == 1).all() and (metrics["ended"][0] == 2).all()
     assert metrics["inserted"][0] == BATCH
+    # The update tells the curriculum, and so one of the user's, which environments play one level.
+    replayed = np.flatnonzero((metrics["slots"] >= 0).all(axis=1))
+    assert len(replayed) > 0
+    for update in replayed:
+        slots = metrics["slots"][update]
+        assert (metrics["ended"][update] == 2 * np.bincount(slots)[slots]).all()
 
 
 def played(chance, when, red, steps, limit, rng, begun=None):

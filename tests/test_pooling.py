@@ -179,8 +179,7 @@ def test_groups_are_what_a_loop_says():
     assert (group_mean(jnp.full(7, 0.1), jnp.ones(7, bool), jnp.zeros(7, jnp.int32)) == jnp.float32(0.1)).all()
 
 
-def test_the_training_update_says_which_environments_play_one_level():
-    """A curriculum of the user's, which counts attempts by slot, has them of all environments."""
+def test_attempts_are_those_of_all_environments_of_a_level():
     rollout = noise(jax.random.key(5))._replace(group=group_slots(jnp.arange(BATCH) % 5))
     ended, solved = attempts(rollout)
     alone_ended, alone_solved = attempts(rollout._replace(group=None))
