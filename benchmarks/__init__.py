@@ -1,18 +1,20 @@
 """Scores on levels that were held out of training, and speed."""
 
-from .buffering import BufferSettings, format_buffer, measure_buffer
-from .comparison import ComparisonSettings, refuse_unplayable, trained_methods
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
 from .evaluate import Evaluation, evaluate
-from .generation import GenerationSettings, fitting_generators, format_generation, measure_generation
-from .heldout import HELDOUT_SEED, heldout_random
-from .policies import NetworkPolicy, NoopPolicy, Policy, RandomPolicy
-from .rendering import RenderSettings, format_rendering, measure_rendering
+from .heldout import HELDOUT_SEED, SELECTION_SEED, heldout_random
+from .policies import NetworkPolicy, NoopPolicy, Policy, RandomPolicy, baseline, baseline_names
 from .report import (
     Played,
     as_json,
     format_html,
     format_markdown,
     format_table,
+    read_results,
     refuse_overwriting,
     results,
     thumbnails,
@@ -31,9 +33,48 @@ from .statistics import (
 )
 from .suite import SUITES, holdout_suite, named_suite
 from .suite_levels import Suite, load_suite, random_suite
-from .throughput import Settings, format_measurement, measure
-from .training_speed import TrainingSettings, format_training, measure_training
-from .validity import format_validity, measure_validity
+
+# Imported on first use. Training evaluates with what stands above, and what stands below trains: imported at once, the
+# two would wait for each other.
+_HOMES = {
+    "BufferSettings": "buffering",
+    "ComparisonSettings": "comparison",
+    "GenerationSettings": "generation",
+    "RenderSettings": "rendering",
+    "Settings": "throughput",
+    "TrainingSettings": "training_speed",
+    "fitting_generators": "generation",
+    "format_buffer": "buffering",
+    "format_generation": "generation",
+    "format_measurement": "throughput",
+    "format_rendering": "rendering",
+    "format_training": "training_speed",
+    "format_validity": "validity",
+    "measure": "throughput",
+    "measure_buffer": "buffering",
+    "measure_generation": "generation",
+    "measure_rendering": "rendering",
+    "measure_training": "training_speed",
+    "measure_validity": "validity",
+    "refuse_unplayable": "comparison",
+    "trained_methods": "comparison",
+}
+
+if TYPE_CHECKING:
+    from .buffering import BufferSettings, format_buffer, measure_buffer
+    from .comparison import ComparisonSettings, refuse_unplayable, trained_methods
+    from .generation import GenerationSettings, fitting_generators, format_generation, measure_generation
+    from .rendering import RenderSettings, format_rendering, measure_rendering
+    from .throughput import Settings, format_measurement, measure
+    from .training_speed import TrainingSettings, format_training, measure_training
+    from .validity import format_validity, measure_validity
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "BufferSettings",
@@ -48,11 +89,14 @@ __all__ = [
     "Policy",
     "RandomPolicy",
     "RenderSettings",
+    "SELECTION_SEED",
     "SUITES",
     "Settings",
     "Suite",
     "TrainingSettings",
     "as_json",
+    "baseline",
+    "baseline_names",
     "bootstrap",
     "conditional_value_at_risk",
     "evaluate",
@@ -80,6 +124,7 @@ __all__ = [
     "named_suite",
     "probability_of_improvement",
     "random_suite",
+    "read_results",
     "refuse_overwriting",
     "refuse_unplayable",
     "results",

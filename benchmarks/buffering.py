@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from kinetix_ued.curricula import BufferState, LevelBuffer
 from kinetix_ued.generators import sample_levels
+from kinetix_ued.randomness import purposes, stream
 from kinetix_ued.world import Level, size_of
 
 from .report import machine, versions
@@ -123,40 +124,40 @@ def _measure(settings: BufferSettings, capacity: int, levels: Level, say: Callab
     """Bytes a slot, and the rates of all operations."""
     buffer = LevelBuffer(capacity)
     unique = dataclasses.replace(buffer, unique=True)
-    key = jax.random.key(settings.seed)
+    keys = purposes(stream(settings.seed, "BUFF"), "slots", "sample", "content")
     batch = settings.batch
-    extras = {"max_return": jnp.zeros(batch)}
-    slots = jax.random.randint(key, (batch,), 0, capacity)
+    extras = {"max_return": jnp.zeros(batch, jnp.float32)}
+    slots = jax.random.randint(keys.slots, (batch,), 0, capacity)
 
     steps: dict[str, tuple[LevelBuffer, _Step]] = {
         "insert": (buffer, lambda state: buffer.insert(state, *_newcomers(levels, state.clock), extras)),
         "insert unique": (unique, lambda state: unique.insert(state, *_newcomers(levels, state.clock), extras)),
-        "sample": (buffer, lambda state: buffer.sample(jax.random.fold_in(key, state.clock), state, batch)[:2]),
+        "sample": (buffer, lambda state: buffer.sample(jax.random.fold_in(keys.sample, state.clock), state, batch)[:2]),
         "update": (buffer, lambda state: (buffer.update(state, slots, _scores(batch, state.clock), extras), slots)),
     }
     operations = {}
     for name in OPERATIONS:
         settled, step = steps[name]
-        program = {"kinetix-ued": _fed_back(step, _full(settled, levels, key))}
+        program = {"kinetix-ued": _fed_back(step, _full(settled, levels, keys.content))}
         what = f"{name}, {capacity:,} slots"
         timed = in_turns(program, batch, repeats=settings.repeats, min_seconds=settings.min_seconds, say=say, what=what)
         operations[name] = timed["sides"][0]
-    stored = jax.eval_shape(lambda: _full(buffer, levels, key))
+    stored = jax.eval_shape(lambda: _full(buffer, levels, keys.content))
     total = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(stored))
     return {"capacity": capacity, "bytes_per_slot": round(total / capacity, 1), "operations": operations}
 
 
 def _full(buffer: LevelBuffer, levels: Level, key: jax.Array) -> BufferState:
     """A full buffer: one level over and over, with scores, times and keys of content that differ."""
-    c = buffer.capacity
+    c, keys = buffer.capacity, purposes(key, "score", "time", "content")
     state = buffer.init(jax.tree.map(lambda x: x[0], levels), {"max_return": jnp.float32(0)})
     state = state.replace(
-        score=jax.random.uniform(key, (c,)),
-        timestamp=jax.random.randint(key, (c,), 0, c),
+        score=jax.random.uniform(keys.score, (c,), jnp.float32),
+        timestamp=jax.random.randint(keys.time, (c,), 0, c),
         size=jnp.full((), c, jnp.int32),
         clock=jnp.full((), c, jnp.int32),
     )
-    return state.replace(content=jax.random.bits(key, (c, 2), jnp.uint32)) if buffer.unique else state
+    return state.replace(content=jax.random.bits(keys.content, (c, 2), jnp.uint32)) if buffer.unique else state
 
 
 def _scores(batch: int, clock: jax.Array) -> jax.Array:
@@ -190,7 +191,7 @@ def _measure_jaxued(settings: BufferSettings, levels: Level, say: Callable[[str]
     other = LevelSampler(
         own.capacity, staleness_coeff=own.staleness_coefficient, prioritization_params={"temperature": own.temperature}
     )
-    state = _full(own, levels, jax.random.key(settings.seed))
+    state = _full(own, levels, stream(settings.seed, "BUFF"))
     sampler = {
         "levels": state.levels,
         "scores": state.score,
@@ -199,7 +200,7 @@ def _measure_jaxued(settings: BufferSettings, levels: Level, say: Callable[[str]
         "episode_count": state.clock,
         "levels_extra": state.extras,
     }
-    extras = {"max_return": jnp.zeros(settings.batch)}
+    extras = {"max_return": jnp.zeros(settings.batch, jnp.float32)}
 
     def step(sampler):
         return other.insert_batch(sampler, *_newcomers(levels, sampler["episode_count"]), extras)

@@ -9,32 +9,33 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kinetix_ued.renamed import current_name
 from kinetix_ued.training import (
     FAMILIES,
     METHODS,
     Run,
     TrainConfig,
     method_preset,
-    resume,
     train,
     validate,
-    whole_episodes,
 )
+from kinetix_ued.training.build import build_env
 from kinetix_ued.training.checkpoint import refuse_other_config
 from kinetix_ued.training.config import decisive
+from kinetix_ued.training.evaluation import is_evaluated
+from kinetix_ued.training.own_code import located, refuse_changed_code
 from kinetix_ued.training.run import CONFIG, read_config
 from kinetix_ued.user_code import names_a_file
 from kinetix_ued.world import size_of
 
-from .methods import NOOP, RANDOM, Method
+from .methods import Method
+from .policies import baseline, baseline_names
 from .suite_levels import Suite
 
-BASELINES = (NOOP, RANDOM)
-"""Policies that need no training, to stand beside those that were trained."""
 
 @dataclasses.dataclass(frozen=True)
 class ComparisonSettings:
@@ -60,6 +61,7 @@ class ComparisonSettings:
     def __post_init__(self):
         if not self.methods:
             raise ValueError(f"there is no method to compare: name some of {', '.join(METHODS)}")
+        object.__setattr__(self, "methods", tuple(map(current_name, self.methods)))
         for method in self.methods:
             if method not in METHODS and not names_a_file(method):
                 raise ValueError(f"unknown method {method!r}: use one of {', '.join(METHODS)}, or file.py:function")
@@ -76,12 +78,25 @@ class ComparisonSettings:
             if len(set(names)) < len(names):
                 raise ValueError(f"a {kind} is named twice: {', '.join(map(str, names))}")
 
+    def baselines(self, names: Sequence[str] | None = None) -> list[Method]:
+        """The policies without training that stand beside the methods: the usual ones, or those called ``names``.
+
+        Raises:
+            ValueError: for a configuration that cannot run, another name, or frames for which the environment of the
+                comparison cannot hold an action.
+        """
+        config = self.config(self.methods[0], self.sizes[0], 0)
+        validate(config)
+        names = baseline_names(config.frame_skip) if names is None else list(dict.fromkeys(names))
+        for name in names:
+            baseline(name, build_env(config))
+        return [Method(name, (name,)) for name in names]
+
     def config(self, method: str, size: str, seed: int) -> TrainConfig:
         """The configuration of one run: the family's preset for the method, with the same changes for all."""
         folder = Path(self.out) / f"{title_of(method)}-{size}-{seed}"
         own = {"size": size, "seed": seed, "out": str(folder)}
-        config = method_preset(self.preset, method, **{"eval_levels": 0, **self.changes, **own})
-        return config if method == "dr" else whole_episodes(config)
+        return method_preset(self.preset, method, **{"eval_levels": 0, **self.changes, **own})
 
 
 def title_of(method: str) -> str:
@@ -138,18 +153,26 @@ def _refuse_another(config: TrainConfig) -> None:
     """Raise ValueError where the folder of a run holds one that was asked to do something else."""
     if not (Path(config.out) / CONFIG).exists():
         return
-    refuse_other_config(decisive(read_config(config.out)), decisive(config), Path(config.out))
+    saved = read_config(config.out)
+    refuse_other_config(decisive(saved), decisive(config), Path(config.out))
+    refuse_changed_code(saved, located(config))
 
 
 def _trained(config: TrainConfig) -> Run:
     """The run of a configuration: as it is where it is done, gone on with where it was cut short, else a new one."""
-    try:
-        run = Run.load(config.out)
-        if run.counts["learning"] >= config.steps:
-            return run
-    except ValueError:  # there is no run yet, or none with a whole checkpoint
-        pass
-    run = resume(config.out) if (Path(config.out) / CONFIG).exists() else train(config)
-    if run.interrupted:
+    begun = (Path(config.out) / CONFIG).exists()
+    if begun and (done := _done(config)):
+        return done
+    if train(config, resume=begun).interrupted:
         raise KeyboardInterrupt
     return Run.load(config.out)
+
+
+def _done(config: TrainConfig) -> Run | None:
+    """The run in the folder of ``config`` if nothing of what is asked for is missing there."""
+    try:
+        run = Run.load(config.out)
+    except ValueError:  # it has no whole checkpoint yet
+        return None
+    evaluated = not config.eval_levels or is_evaluated(run.path, config, run.updates)
+    return run if run.counts["learning"] >= config.steps and evaluated else None

@@ -5,14 +5,20 @@ from __future__ import annotations
 import jax
 
 from kinetix_ued.generators import filtered, sample_levels
+from kinetix_ued.randomness import stream
 from kinetix_ued.world import Level, Size
 
 HELDOUT_SEED = 1_000_000_007
-"""Seed of the held-out levels."""
+"""Seed of the held-out levels that reports score: of the suites ``random-SIZE`` and of a run's final evaluation."""
 
-HELDOUT_STREAM = 0x48454C44
-"""Folded into the key of the seed ("HELD" in ASCII). Training splits its keys and never folds this number into the key
-of a seed, so that a run whose seed is ``HELDOUT_SEED`` draws other levels too."""
+SELECTION_SEED = 1_000_000_009
+"""Seed of the held-out levels that choose a run's best checkpoint.
+
+What is chosen by a score looks better in it than it is, so these are other levels than those of any report.
+"""
+
+HELDOUT_STREAM = "HELD"
+"""Their stream: a run whose seed is ``HELDOUT_SEED`` draws other levels too."""
 
 
 def heldout_random(
@@ -33,7 +39,7 @@ def heldout_random(
     Raises:
         ValueError: for n < 1 or an unknown size.
     """
-    key = jax.random.fold_in(jax.random.key(seed), HELDOUT_STREAM)
+    key = stream(seed, HELDOUT_STREAM)
 
     def sample(key: jax.Array, n: int) -> Level:
         return sample_levels(key, n, size)

@@ -1,4 +1,4 @@
-"""Who is evaluated: runs, several runs of one method, and the two policies that need no run."""
+"""Who is evaluated: runs, several runs of one method, and the policies that need no run."""
 
 from __future__ import annotations
 
@@ -15,23 +15,19 @@ import numpy as np
 
 from kinetix_ued.environment import KinetixEnv, make
 from kinetix_ued.levels import listed
+from kinetix_ued.randomness import purposes
 from kinetix_ued.training import Run, seed_folders
+from kinetix_ued.training.evaluation import account_of
 from kinetix_ued.world import SIZES, Size, get_engine, size_of
 
 from .evaluate import Evaluation, evaluate
 from .fitting import refuse_misfit
-from .policies import NoopPolicy, Policy, RandomPolicy
+from .policies import NOOP, RANDOM, Policy, baseline, is_baseline
 from .report import Played
 from .suite import Suite
 
-NOOP, RANDOM = "noop", "random"
-"""Policies that need no run, by name."""
-
 SHARED = ("physics", "frame_skip", "dense_reward_scale", "max_steps")
 """Settings of an environment in which all runs of one table must agree."""
-
-SECOND = 0x5EC0
-"""Folded into the key of the second evaluation, on which the worst levels of the first are reported."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +36,8 @@ class Method:
 
     Attributes:
         name: what tables call it
-        sources: the folder of each run, or ``noop`` or ``random``
-        runs: as loaded; none for ``noop`` and ``random``
+        sources: the folder of each run, or the name of a baseline
+        runs: as loaded; none for a baseline
     """
 
     name: str
@@ -52,16 +48,7 @@ class Method:
         """What tells each run from others, for a report."""
         if not self.runs:
             return [{"source": source} for source in self.sources]
-        return [
-            {
-                "source": source,
-                "updates": run.updates,
-                "steps": run.counts,
-                "seconds": round(sum(line["seconds"] for line in run.metrics[: run.updates]), 3),
-                "config": run.config.to_dict(),
-            }
-            for source, run in zip(self.sources, self.runs)
-        ]
+        return [account_of(run, source) for source, run in zip(self.sources, self.runs)]
 
     def runs_for(self, size: Size) -> list[tuple[str, Run]]:
         """The runs that play levels of ``size``, with their sources.
@@ -80,10 +67,11 @@ class Method:
         """The policy of each run for levels of ``size``, and ``base`` with the run's own observation and kind of action.
 
         Raises:
-            ValueError: for a run that cannot play the size of ``base``; names it and what it plays.
+            ValueError: for a run that cannot play the size of ``base``; names it and what it plays. For a baseline that
+                its frame skip does not allow.
         """
         if not self.runs:
-            return [((NoopPolicy if self.sources[0] == NOOP else RandomPolicy)(base.actions), base)]
+            return [(baseline(self.sources[0], base), base)]
         found: list[tuple[Policy, KinetixEnv]] = []
         for source, run in self.runs_for(size or base.size):
             env = dataclasses.replace(base, observation=run.env.observation, actions=run.env.actions)
@@ -96,8 +84,9 @@ def load_methods(entries: Sequence[str], checkpoint: str | int = "latest") -> li
     """The methods of a command line.
 
     Args:
-        entries: ``noop``; ``random``; the folder of a run; a folder that holds the runs of several seeds; or
-            ``name=FOLDER,FOLDER`` for several runs of one method, where a folder may be a pattern, ``runs/dr-*``.
+        entries: ``noop``; ``random``; ``random:FRAMES``; the folder of a run; a folder that holds the runs of several
+            seeds; or ``name=FOLDER,FOLDER`` for several runs of one method, where a folder may be a pattern,
+            ``runs/dr-*``.
         checkpoint: of each run: ``latest``, ``best``, or the number of an update.
 
     Raises:
@@ -112,7 +101,7 @@ def load_methods(entries: Sequence[str], checkpoint: str | int = "latest") -> li
             name = name if own.count(name) == 1 else given
         if twice := next((source for source in sources if sources.count(source) > 1), None):
             raise ValueError(f"{twice} comes twice among the runs of {name}: name every run once")
-        runs = () if sources[0] in (NOOP, RANDOM) else tuple(Run.load(source, checkpoint) for source in sources)
+        runs = () if is_baseline(sources[0]) else tuple(Run.load(source, checkpoint) for source in sources)
         methods.append(Method(name, tuple(sources), runs))
     names = [method.name for method in methods]
     if repeated := next((name for name in names if names.count(name) > 1), None):
@@ -128,18 +117,18 @@ def _parse(entry: str) -> tuple[str | None, list[str], str]:
     if not name or not listed:
         raise ValueError(f"{entry}: write name=FOLDER, or name=FOLDER,FOLDER for several runs of one method")
     sources = [source for part in listed.split(",") for source in _sources(part)]
-    if len(sources) > 1 and {NOOP, RANDOM} & set(sources):
-        raise ValueError(f"{entry}: {NOOP} and {RANDOM} are no runs that could be taken together with others")
+    if len(sources) > 1 and (alone := next(filter(is_baseline, sources), None)):
+        raise ValueError(f"{entry}: {alone} is not a run that could be taken together with others")
     return name, sources, listed
 
 
 def _sources(part: str) -> list[str]:
     """The runs that a folder or a pattern of folders stands for."""
-    if part in (NOOP, RANDOM):
+    if is_baseline(part):
         return [part]
     folders = [part] if os.path.exists(part) else sorted(glob.glob(part))
     if not folders or not all(map(os.path.isdir, folders)):
-        raise ValueError(f"{part} is no folder of a run: name one, or {NOOP}, or {RANDOM}")
+        raise ValueError(f"{part} is no folder of a run: name one, or {NOOP}, {RANDOM} or {RANDOM}:FRAMES")
     return [str(run) for folder in folders for run in seed_folders(folder) or [Path(folder)]]
 
 
@@ -272,8 +261,9 @@ def play_methods(
                 found.setdefault(method, []).append(run_of(title, method, number, jax.random.fold_in(key, number)))
         return found
 
-    first = all_runs("", key)
-    again = all_runs(", again", jax.random.fold_in(key, SECOND)) if worst else {}
+    keys = purposes(key, "first", "again")
+    first = all_runs("", keys.first)
+    again = all_runs(", again", keys.again) if worst else {}
     return Played(suite, first, again, name, tuple(dict.fromkeys(part.suite.levels.size.name for part in parts)))
 
 

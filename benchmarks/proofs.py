@@ -9,17 +9,20 @@ import os
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypedDict
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from msgspec import Meta
 
 from kinetix_ued.environment import KinetixEnv, make, make_actions
 from kinetix_ued.levels import hash_text
 from kinetix_ued.whole import whole_file
 from kinetix_ued.world import Level, Size
+from kinetix_ued.writable import refuse_existing
 
+from .documents import Kind, broken, read_document
 from .solver.disturbance import DISTURBANCE, disturbed
 from .solver.rollout import Outcome, play
 
@@ -29,7 +32,29 @@ SCHEMA_VERSION = 1
 ROBUST_DRAWS, DRAWS = 8, 10
 """A proof is robust if it solves this many of so many disturbed starts."""
 
+LONGEST = 100_000
+"""Most actions that a proof may hold: its rows are repeated, so that a small file could ask for any amount of memory."""
+
 _ACTIONS = make_actions("multi_discrete")
+
+_Choice = Annotated[int, Meta(ge=0, le=max(_ACTIONS.heads) - 1)]
+
+
+class _Fields(TypedDict):
+    """A proof's document; a row of its sequence is how often an action is repeated, and the action."""
+
+    level: Annotated[str, Meta(pattern="^[0-9a-f]{1,64}$")]
+    actions: Literal["multi_discrete"]
+    frame_skip: Annotated[int, Meta(ge=1, le=LONGEST)]
+    steps: Annotated[int, Meta(ge=1, le=LONGEST)]
+    sequence: Annotated[
+        list[tuple[Annotated[int, Meta(ge=1, le=LONGEST)], _Choice, _Choice, _Choice, _Choice, _Choice, _Choice]],
+        Meta(min_length=1),
+    ]
+
+
+PROOF = Kind("a proof", SCHEMA, SCHEMA_VERSION, _Fields, "solve the level again")
+"""Actions that solve a level, in a file."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,30 +128,17 @@ def load_proof(path: str | os.PathLike[str]) -> Proof:
     """The proof in a file.
 
     Raises:
-        ValueError: for a file that holds none, naming what is wrong.
+        ValueError: for a file that holds something else, naming the file and the field.
     """
-    path = Path(path)
+    document = read_document(path, PROOF)
+    rows = np.array(document["sequence"], np.int64)
+    if rows[:, 0].sum() > LONGEST:
+        raise broken(path, PROOF, "sequence", f"it has more than {LONGEST} actions")
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as problem:
-        raise ValueError(f"{path} is no proof: {problem}") from None
-    schema = document.get("schema") if isinstance(document, dict) else None
-    if schema != SCHEMA:
-        raise ValueError(f"{path} is no proof: its schema is {schema!r} and not {SCHEMA!r}")
-    if document.get("schema_version") != SCHEMA_VERSION:
-        raise ValueError(
-            f"{path} has schema_version {document.get('schema_version')!r}: this version reads {SCHEMA_VERSION}"
-        )
-    if document.get("actions") != _ACTIONS.name:
-        raise ValueError(f"{path} has {document.get('actions')!r} actions: proofs hold {_ACTIONS.name!r}")
-    try:
-        rows = np.asarray(document["sequence"], np.int64).reshape(-1, 1 + _ACTIONS.shape[0])
-        if not ((rows[:, 0] >= 1) & (rows[:, 0] <= 10_000)).all():
-            raise ValueError("a row is repeated less than once, or more than 10000 times")
         actions = np.repeat(rows[:, 1:], rows[:, 0], axis=0)
-        return Proof(str(document["level"]), int(document["steps"]), actions, int(document["frame_skip"]))
-    except (KeyError, TypeError, ValueError, OverflowError) as problem:
-        raise ValueError(f"{path} is no proof: {problem!r}") from None
+        return Proof(document["level"], document["steps"], actions, document["frame_skip"])
+    except ValueError as problem:
+        raise broken(path, PROOF, "sequence", str(problem)) from None
 
 
 def save_proof(proof: Proof, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -136,8 +148,7 @@ def save_proof(proof: Proof, path: str | os.PathLike[str], *, overwrite: bool = 
         FileExistsError: there is such a file and ``overwrite`` is not set.
     """
     path = Path(path)
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists: pass overwrite=True or choose another name")
+    refuse_existing(path, overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     head, rows = proof.to_dict(), []
     rows = [json.dumps(row) for row in head.pop("sequence")]

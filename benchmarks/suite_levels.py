@@ -18,7 +18,7 @@ from kinetix_ued.levels import (
     level_files,
     level_names,
     listed,
-    read_level,
+    read_levels,
     resize_level,
     stack_levels,
     trim_level,
@@ -113,21 +113,11 @@ def load_suite(paths: Sequence[str | os.PathLike[str]], *, skip_bad: bool = Fals
 
 def read_suite(files: Mapping[str, Path], source: str, *, skip_bad: bool = False) -> Suite:
     """The levels in files, by the ``FOLDER/NAME`` that they are to have; see ``load_suite``."""
-    read: dict[str, tuple[Level, dict[str, Any]]] = {}
-    bad: list[LevelError] = []
-    for name, file in files.items():
-        try:
-            read[name] = read_level(file)
-        except LevelError as error:
-            if not file.exists():
-                raise
-            bad.append(error)
-    if bad and not (skip_bad and read):
-        raise _refusal(bad, len(files))
-    levels, metadata = zip(*read.values())
-    folders, _, names = zip(*(name.rpartition("/") for name in read))
-    sizes = tuple(level.size.name for level in levels)
-    return Suite(stack_levels(levels), names, folders, source, sizes, metadata, tuple(bad))
+    read = read_levels(files, skip_bad)
+    folders, _, names = zip(*(name.rpartition("/") for name in read.levels))
+    sizes = tuple(level.size.name for level in read.levels.values())
+    levels, metadata = stack_levels(list(read.levels.values())), tuple(read.metadata.values())
+    return Suite(levels, names, folders, source, sizes, metadata, read.skipped)
 
 
 def random_suite(size: str | Size = "s", n: int = RANDOM_LEVELS, seed: int | None = None) -> Suite:
@@ -166,14 +156,3 @@ def join_suites(suites: Sequence[Suite]) -> Suite:
         metadata=chosen(metadata),
         skipped=both("skipped"),
     )
-
-
-def _refusal(bad: list[LevelError], files: int) -> LevelError:
-    """The error about the first of the bad files, which names the others."""
-    first, *others = bad
-    problem = first.problem
-    if others:
-        problem += f" (and {listed([error.file for error in others])} cannot be used either)"
-    remedy = "leave them out" if others else "leave the file out"
-    remedy = f"; or {remedy}: skip_bad=True, --skip-bad" if len(bad) < files else ""
-    return LevelError(first.file, first.field, problem, first.remedy + remedy)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from kinetix_ued.environment import AutoReplay, make, make_actions
@@ -134,8 +135,8 @@ def make_workload(settings: Settings) -> Workload:
     keys = jax.random.split(action_key, shape)
     return Workload(
         levels=sample_levels(level_key, settings.batch, settings.size),
-        motor=jax.random.uniform(motor_key, (*shape, size.joints), minval=-1.0),
-        thruster=jax.random.uniform(thruster_key, (*shape, size.thrusters)),
+        motor=jax.random.uniform(motor_key, (*shape, size.joints), jnp.float32, minval=-1.0),
+        thruster=jax.random.uniform(thruster_key, (*shape, size.thrusters), jnp.float32),
         actions=jax.jit(jax.vmap(jax.vmap(actions.sample)))(keys),
     )
 

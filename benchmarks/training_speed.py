@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from kinetix_ued.curricula import LevelBuffer, domain_randomisation
 from kinetix_ued.generators import sampler
+from kinetix_ued.randomness import purposes
 from kinetix_ued.training import TrainConfig, preset, validate
 from kinetix_ued.training.build import build_env, build_learner, build_network
 from kinetix_ued.training.rollout import rollout
@@ -130,9 +131,9 @@ def measure_training(
 def _parts(config: TrainConfig, env: Any, network: Any, learner: Any, state: Any) -> dict[str, Callable[[], Any]]:
     """Programs that compute one part of an update each, for all its steps."""
     steps, batch, params = config.rollout_steps, config.environments, env.default_params
-    key = jax.random.key(1)
+    keys = purposes(jax.random.key(1), "actions", "rollout", "learning")
     scenes, carry = state.players.state, state.players.carry
-    actions = jax.jit(jax.vmap(jax.vmap(env.actions.sample)))(jax.random.split(key, (steps, batch)))
+    actions = jax.jit(jax.vmap(jax.vmap(env.actions.sample)))(jax.random.split(keys.actions, (steps, batch)))
     observe = jax.vmap(env.observe)
     resets = jnp.zeros(batch, bool)
     nudged = lambda tree, i: jax.tree.map(lambda x: x + NOTHING * i if x.dtype == jnp.float32 else x, tree)
@@ -164,14 +165,14 @@ def _parts(config: TrainConfig, env: Any, network: Any, learner: Any, state: Any
 
     learn = jax.jit(learner.learn)
     seen = jax.jit(observe)(scenes)
-    _, trajectory, last_value, _ = together(state.agent.params, key, state.players)
+    _, trajectory, last_value, _ = together(state.agent.params, keys.rollout, state.players)
     weight = jnp.ones((steps, batch), bool)
     return {
         "physics": lambda: physics(scenes, actions),
         "observation": lambda: observation(scenes),
         "forward": lambda: forward(state.agent.params, seen),
-        "rollout": lambda: together(state.agent.params, key, state.players),
-        "learning": lambda: learn(key, state.agent, trajectory, last_value, carry, weight),
+        "rollout": lambda: together(state.agent.params, keys.rollout, state.players),
+        "learning": lambda: learn(keys.learning, state.agent, trajectory, last_value, carry, weight),
     }
 
 

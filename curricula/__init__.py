@@ -1,13 +1,19 @@
 """Curricula: which levels the agent plays next. See protocol.py for what one is."""
 
+from __future__ import annotations
+
+from typing import Any
+
+from kinetix_ued.renamed import current_name
+
 from .accel import AccelState, Lineage, accel
 from .buffer import PRIORITISATIONS, BufferState, LevelBuffer, score_quantiles
 from .domain_randomisation import domain_randomisation
-from .episodes import attempts, episode_mean, episode_returns, highest_return
+from .episodes import attempts, eligible, episode_mean, episode_returns, highest_return, level_mean
+from .groups import group_max, group_mean, group_slots, group_sum
 from .mixture import MixtureState, mixture
 from .ncc import NccState, ncc
-from .paired import paired
-from .plr import plr, robust_plr
+from .plr import PlrState, plr, robust_plr
 from .protocol import Curriculum, Plan, Rollout
 from .registry import CURRICULA, curriculum_options, make_curriculum
 from .sampling import Sampler, example_level
@@ -26,6 +32,7 @@ from .scores import (
     score_of,
 )
 from .sfl import SflState, sfl
+from .student_regret import student_regret
 
 __all__ = [
     "ANTAGONIST_SCORES",
@@ -39,6 +46,7 @@ __all__ = [
     "NccState",
     "PRIORITISATIONS",
     "Plan",
+    "PlrState",
     "Rollout",
     "SCORES",
     "Sampler",
@@ -48,20 +56,25 @@ __all__ = [
     "attempts",
     "curriculum_options",
     "domain_randomisation",
+    "eligible",
     "episode_mean",
     "episode_returns",
     "example_level",
+    "group_max",
+    "group_mean",
+    "group_slots",
+    "group_sum",
     "highest_return",
     "l1_value_loss",
     "learnability",
     "learnability_score",
+    "level_mean",
     "make_curriculum",
     "max_mc",
     "mean_advantage",
     "mixture",
     "ncc",
     "negative_advantage",
-    "paired",
     "plr",
     "positive_value_loss",
     "regret",
@@ -69,4 +82,11 @@ __all__ = [
     "score_of",
     "score_quantiles",
     "sfl",
+    "student_regret",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if (current := current_name(name)) != name:
+        return CURRICULA[current]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,7 +13,19 @@ from kinetix_ued.generators import mutate_levels
 from .buffer import BufferState, LevelBuffer
 from .checks import check_count
 from .protocol import Curriculum, Plan, Rollout
-from .replay import check_fits, evaluate, known_slots, replay_metrics, select
+from .replay import (
+    Trial,
+    check_fits,
+    evaluate,
+    judge,
+    known_slots,
+    next_batch,
+    no_trial,
+    on_trial,
+    pooled,
+    replay_metrics,
+    select,
+)
 from .sampling import Sampler, example_level
 from .scores import Score, score_of
 
@@ -42,13 +54,16 @@ class AccelState(NamedTuple):
 
     Attributes:
         buffer: the level buffer; its extras are a ``Lineage``
-        parents: slots of the levels that the last update replayed, to be edited next; -1 where it did not (B) int32
-        proposed: levels first proposed so far () int32
+        parents: slots of the levels that the last update replayed, to be edited next, and while their children are on
+            trial; -1 where there are none (B) int32
+        proposed: levels first proposed so far, those on trial left out () int32
+        trial: new levels or children of which the score has not seen enough, see ``Trial``
     """
 
     buffer: BufferState
     parents: jax.Array
     proposed: jax.Array
+    trial: Trial | tuple[()]
 
 
 def accel(
@@ -69,9 +84,10 @@ def accel(
     - edit, always and only after a replay: a child of every level just replayed is played without gradients, scored,
       and offered to the buffer, where it takes the place of the level with the least weight if it scores higher.
 
-    Whether an update that need not edit replays is decided as in ``robust_plr``. Scores, buffer and restarts are the
-    same as there. Whether levels grow from almost nothing or start from full random ones is the business of ``sample``
-    (the generators ``sparse`` and ``random``).
+    Whether an update that need not edit replays is decided as in ``robust_plr``. Scores, buffer, restarts, and further
+    updates with the same new levels or children where the score needs more attempts, are the same as there. Whether
+    levels grow from almost nothing or start from full random ones is the business of ``sample`` (the generators
+    ``sparse`` and ``random``).
 
     Departures from the paper, all shared with JaxUED's version: every replayed level is edited once, not a few of the
     batch chosen for being easy; after a replay an edit is certain; a whole batch is new, replayed or edited. A level
@@ -104,12 +120,12 @@ def accel(
         example = example_level(sample, batch)
         _check_edit(make_children, example, batch)
         lineage = Lineage(score.extras, jnp.int32(-1), jnp.int32(-1), jnp.int32(0))
-        return AccelState(buffer.init(example, lineage), nobody, jnp.int32(0))
+        return AccelState(buffer.init(example, lineage), nobody, jnp.int32(0), no_trial(score, example, batch))
 
     def propose(key: jax.Array, state: AccelState):
         key_decide, key_levels = jax.random.split(key)
         editing = state.parents[0] >= 0
-        replay = ~editing & buffer.decide(key_decide, state.buffer)
+        replay = ~editing & ~on_trial(state.trial) & buffer.decide(key_decide, state.buffer)
 
         def new():
             return sample(key_levels, batch), nobody
@@ -122,8 +138,9 @@ def accel(
             # A replay moves no level, so the parents are still where they were drawn from.
             return make_children(key_levels, buffer.get(state.buffer.levels, state.parents)), nobody
 
-        levels, slots = jax.lax.switch(jnp.where(editing, 2, replay.astype(jnp.int32)), (new, old, children))
-        sampled = jnp.where(editing | replay, 0, batch).astype(jnp.int32)
+        choice = jnp.where(editing, 2, replay.astype(jnp.int32))
+        levels, slots = next_batch(state.trial, choice, (new, old, children))
+        sampled = jnp.where(editing | replay | on_trial(state.trial), 0, batch).astype(jnp.int32)
         return levels, Plan(learn=replay, restart=jnp.array(True), slots=slots, sampled=sampled)
 
     def update(state: AccelState, levels: Any, rollout: Rollout, plan: Plan):
@@ -131,7 +148,9 @@ def accel(
         edited = state.parents >= 0
         known = buffer.get(state.buffer.extras, slots)
         parents = buffer.get(state.buffer.extras, state.parents)
-        scores, remembered = evaluate(score, rollout, slots, known.score)
+        rollout = pooled(rollout, buffer.group(levels, slots))
+        scores, remembered = evaluate(score, rollout, slots, known.score, state.trial)
+        offered, trial = judge(state.trial, score, rollout, plan, levels, remembered)
         born = Lineage(
             score=remembered,
             number=state.proposed + jnp.arange(batch, dtype=jnp.int32),
@@ -142,14 +161,15 @@ def accel(
 
         held = buffer.touch(state.buffer, slots)
         held = buffer.update(held, slots, scores, lineage)
-        held, _ = buffer.insert(held, levels, scores, lineage, where=slots < 0)
+        held, _ = buffer.insert(held, levels, scores, lineage, where=(slots < 0) & offered)
         metrics = replay_metrics(buffer, held, scores, plan.slots, state.buffer.inserted)
-        proposed = state.proposed + (plan.slots < 0).sum(dtype=jnp.int32)
-        return AccelState(held, plan.slots, proposed), metrics | _growth(held, edited)
+        proposed = state.proposed + jnp.where(offered, (plan.slots < 0).sum(dtype=jnp.int32), 0)
+        to_edit = jnp.where(offered, plan.slots, state.parents)
+        return AccelState(held, to_edit, proposed, trial), metrics | _growth(held, edited)
 
     def _growth(held: BufferState, edited: jax.Array) -> dict[str, jax.Array]:
         generation = jnp.where(buffer.filled(held), held.extras.generation, 0)
-        count = jnp.maximum(held.size, 1)
+        count = jnp.maximum(held.size, 1).astype(jnp.float32)
         return {
             "edited": edited.any().astype(jnp.int32),
             "buffer_edited": (generation > 0).sum() / count,

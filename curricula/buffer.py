@@ -18,6 +18,7 @@ from flax import struct
 
 from kinetix_ued.levels import content_hash
 
+from .groups import group_max, group_mean, group_slots
 from .matching import find_keys, last_of_equals
 from .priorities import PRIORITISATIONS, draw, normalise, rank_weights, sorted_scores, topk_weights
 
@@ -66,6 +67,7 @@ class LevelBuffer:
     - A score that is not finite means that nothing was measured: such a level never enters, and a level that is in
       the buffer keeps the score it has.
     - An empty buffer is never ready, and a staleness sum cannot overflow.
+    - A level that comes up more than once in a batch gets the mean of its scores; JaxUED leaves it the last one.
     - ``unique`` is JaxUED's ``duplicate_check``, by keys of 64 bits instead of whole levels: a batch's levels that are
       in the buffer are renewed first, and then the new ones come in, each once. JaxUED takes them as they come.
 
@@ -156,7 +158,7 @@ class LevelBuffer:
 
     def decide(self, key: jax.Array, state: BufferState) -> jax.Array:
         """Whether to replay now: with ``replay_probability`` where the buffer is ready () bool."""
-        return self.ready(state) & jax.random.bernoulli(key, self.replay_probability)
+        return self.ready(state) & jax.random.bernoulli(key, jnp.float32(self.replay_probability))
 
     def sample(
         self, key: jax.Array, state: BufferState, n: int, weights: jax.Array | None = None
@@ -184,6 +186,12 @@ class LevelBuffer:
         wanted = self._keys(levels, len(jax.tree.leaves(levels)[0]))
         return find_keys(state.content, wanted, self.filled(state))
 
+    def group(self, levels: Any, slots: jax.Array) -> jax.Array:
+        """Groups of rows with the same level (n) int32, see groups.py: the same slot; if ``unique``, equal content."""
+        if not self.unique:
+            return group_slots(slots)
+        return last_of_equals(self._keys(levels, len(slots)), jnp.ones(len(slots), bool))
+
     def get(self, tree: Any, slots: jax.Array) -> Any:
         """Rows ``slots`` (n) of ``state.levels`` or ``state.extras``; slot -1 reads slot 0."""
         return jax.tree.map(lambda x: x[jnp.maximum(slots, 0)], tree)
@@ -198,19 +206,17 @@ class LevelBuffer:
     def update(self, state: BufferState, slots: jax.Array, scores: jax.Array, extras: Any = ()) -> BufferState:
         """New scores (n) and extras of the levels in ``slots`` (n).
 
-        Rows with slot -1 or a score that is not finite change nothing. Where a slot comes up more than once, the last
-        such row counts.
+        Rows with slot -1 or a score that is not finite change nothing. Where a slot comes up more than once, its score
+        is the mean over those of its rows that do, and its extras are those of the last of them: what is kept of a
+        level must be summed up over its environments before, as the functions of episodes.py do.
 
         Raises:
             ValueError: when the extras do not have the structure and shapes the buffer was made for.
         """
         _check("extras", extras, state.extras, len(slots))
-        valid = (slots >= 0) & jnp.isfinite(scores)
-        rows = jnp.arange(len(slots), dtype=jnp.int32)
-        # Scatters with repeated targets have no defined order on a GPU: find the last row of each slot first.
-        target = self._target(jnp.where(valid, slots, -1))
-        last = jnp.full(self.capacity, -1, jnp.int32).at[target].max(rows, mode="drop")
-        target = self._target(jnp.where(valid & (last[jnp.maximum(slots, 0)] == rows), slots, -1))
+        scores, counts = _merged(scores, slots >= 0, group_slots(slots))
+        # One row of a slot writes: scatters with repeated targets have no defined order on a GPU.
+        target = self._target(jnp.where(counts, slots, -1))
         return state.replace(
             score=state.score.at[target].set(scores, mode="drop"), extras=_write(state.extras, target, extras)
         )
@@ -225,8 +231,8 @@ class LevelBuffer:
         not push each other out. With staleness_coefficient 0 the buffer so keeps the highest scores of both.
 
         Where levels are ``unique``, those that are in the buffer do not enter: first of all they get the new score and
-        extras, higher or not, and count as played now. Of equal levels in the batch the last one that was measured
-        counts, and all get its slot.
+        extras, higher or not, and count as played now. Equal levels in the batch are one, with the mean of the scores
+        that were measured, extras and time of the last of these, and all get its slot.
 
         Args:
             levels: leading axis n
@@ -250,7 +256,8 @@ class LevelBuffer:
             state = self.update(state, known, scores, extras)
             state = state.replace(timestamp=state.timestamp.at[self._target(known)].max(now, mode="drop"))
             same = last_of_equals(keys, measured)
-            new = measured & (known < 0) & (same == jnp.arange(n))
+            scores, stands = _merged(scores, measured, same)
+            new = stands & (known < 0)
 
         candidate = jnp.where(new, scores, _EMPTY)
         chosen = min(n, self.capacity)
@@ -323,11 +330,19 @@ class LevelBuffer:
 def score_quantiles(state: BufferState, quantiles: tuple[float, ...]) -> jax.Array:
     """Quantiles of the filled slots' scores, linearly interpolated (len(quantiles)); 0 for an empty buffer."""
     scores = sorted_scores(state.score)  # the empty slots' -inf last
-    place = (1 - jnp.asarray(quantiles)) * jnp.maximum(state.size - 1, 0)
+    place = (1 - jnp.asarray(quantiles, jnp.float32)) * jnp.maximum(state.size - 1, 0)
     high = jnp.minimum(jnp.floor(place).astype(jnp.int32), scores.shape[0] - 1)
     low = jnp.minimum(high + 1, jnp.maximum(state.size - 1, 0))
     between = scores[high] + (place - high) * (scores[low] - scores[high])
     return jnp.where(state.size > 0, between, 0.0)
+
+
+def _merged(scores: jax.Array, where: jax.Array, group: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The mean score (n) of each group's measured rows, and the last of these rows in each group (n) bool."""
+    rows = jnp.arange(len(scores), dtype=jnp.int32)
+    measured = where & jnp.isfinite(scores)
+    last = group_max(jnp.where(measured, rows, -1), group)
+    return group_mean(scores, measured, group), measured & (last == rows)
 
 
 def _write(tree: Any, target: jax.Array, rows: Any) -> Any:

@@ -12,7 +12,18 @@ from .buffer import BufferState, LevelBuffer
 from .checks import check_number
 from .priorities import normalise
 from .protocol import Curriculum, Plan, Rollout
-from .replay import check_fits, evaluate, known_slots, replay_metrics
+from .replay import (
+    Trial,
+    check_fits,
+    evaluate,
+    judge,
+    known_slots,
+    next_batch,
+    no_trial,
+    on_trial,
+    pooled,
+    replay_metrics,
+)
 from .sampling import Sampler, example_level
 from .scores import Score, score_of
 
@@ -23,10 +34,12 @@ class NccState(NamedTuple):
     Attributes:
         buffer: the level buffer; its extras are those of the score
         distribution: the adversary's strategy y: 0 in empty slots, sums to 1 unless the buffer is empty (C)
+        trial: new levels of which the score has not seen enough, see ``Trial``
     """
 
     buffer: BufferState
     distribution: jax.Array
+    trial: Trial | tuple[()]
 
 
 def ncc(
@@ -64,7 +77,8 @@ def ncc(
     - Scores are renewed for the levels that were replayed, from the rollouts that are learned from; others keep
       the score of their last visit. Theirs plays the whole buffer for its scores at every step, which at 4000 levels
       costs more than the learning; drawing by staleness, as they do too, bounds the age of a score here.
-    - New levels take turns with replays by ``replay_probability``; there some are tried at every step. A newcomer there
+    - New levels take turns with replays by ``replay_probability``, and are played in as many updates as the score needs
+      attempts (learnability two); there some are tried at every step, with many attempts each. A newcomer there
       inherits the probability of the slot it takes, which may be next to nothing.
     - The policy's step is whatever the training loop does; the paper's convergence proof is for its own two step sizes.
 
@@ -94,11 +108,13 @@ def ncc(
         )
 
     def init(key: jax.Array) -> NccState:
-        return NccState(buffer.init(example_level(sample, batch), score.extras), jnp.zeros(buffer.capacity))
+        example = example_level(sample, batch)
+        held, trial = buffer.init(example, score.extras), no_trial(score, example, batch)
+        return NccState(held, jnp.zeros(buffer.capacity, jnp.float32), trial)
 
     def propose(key: jax.Array, state: NccState):
         key_decide, key_levels = jax.random.split(key)
-        replay = buffer.decide(key_decide, state.buffer)
+        replay = ~on_trial(state.trial) & buffer.decide(key_decide, state.buffer)
 
         def old():
             stale, share = buffer.staleness(state.buffer), buffer.staleness_coefficient
@@ -111,26 +127,29 @@ def ncc(
         def new():
             return sample(key_levels, batch), jnp.full(batch, -1, jnp.int32)
 
-        levels, slots = jax.lax.cond(replay, old, new)
-        return levels, Plan(learn=replay, restart=jnp.array(True), slots=slots)
+        levels, slots = next_batch(state.trial, replay.astype(jnp.int32), (new, old))
+        sampled = jnp.where(replay | on_trial(state.trial), 0, batch).astype(jnp.int32)
+        return levels, Plan(learn=replay, restart=jnp.array(True), slots=slots, sampled=sampled)
 
     def update(state: NccState, levels: Any, rollout: Rollout, plan: Plan):
         before, replayed = state.buffer, plan.slots >= 0
         slots = known_slots(buffer, before, levels, plan.slots)
-        scores, extras = evaluate(score, rollout, slots, buffer.get(before.extras, slots))
+        rollout = pooled(rollout, buffer.group(levels, slots))
+        scores, extras = evaluate(score, rollout, slots, buffer.get(before.extras, slots), state.trial)
+        offered, trial = judge(state.trial, score, rollout, plan, levels, extras)
         held = buffer.touch(before, slots)
         held = buffer.update(held, slots, scores, extras)
-        held, entered = buffer.insert(held, levels, scores, extras, where=slots < 0)
+        held, entered = buffer.insert(held, levels, scores, extras, where=(slots < 0) & offered)
         distribution = admit(state.distribution, held, entered)
         distribution = jnp.where(replayed.any(), ascend(distribution, held), distribution)
         metrics = replay_metrics(buffer, held, scores, plan.slots, before.inserted)
-        return NccState(held, distribution), metrics | spread(distribution, held)
+        return NccState(held, distribution, trial), metrics | spread(distribution, held)
 
     def admit(distribution: jax.Array, held: BufferState, entered: jax.Array) -> jax.Array:
         """``distribution`` (C) after levels came into the slots ``entered`` (B), -1 for none."""
         place = jnp.where(entered >= 0, entered, buffer.capacity)
         newcomer = jnp.zeros(buffer.capacity, bool).at[place].set(True, mode="drop")
-        size = jnp.maximum(held.size, 1)
+        size = jnp.maximum(held.size, 1).astype(jnp.float32)
         rest = normalise(jnp.where(newcomer, 0, distribution)) * (1 - newcomer.sum() / size)
         return normalise(jnp.where(newcomer, 1 / size, rest))
 

@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from .buffer import BufferState, LevelBuffer
 from .protocol import Curriculum, Plan, Rollout
-from .replay import check_fits, evaluate, known_slots, replay_metrics
+from .replay import (
+    Trial,
+    check_fits,
+    evaluate,
+    judge,
+    known_slots,
+    next_batch,
+    no_trial,
+    on_trial,
+    pooled,
+    replay_metrics,
+)
 from .sampling import Sampler, example_level
 from .scores import Score, score_of
+
+
+class PlrState(NamedTuple):
+    """State of ``plr``.
+
+    Attributes:
+        buffer: the level buffer; its extras are those of the score
+        trial: new levels of which the score has not seen enough, see ``Trial``
+    """
+
+    buffer: BufferState
+    trial: Trial | tuple[()]
 
 
 def plr(
@@ -32,11 +56,14 @@ def plr(
     counts its steps, and leaves the parameters alone, so the agent learns from replayed levels only (Jiang et al.,
     Replay-Guided Adversarial Environment Design, NeurIPS 2021). Until the buffer is ready nothing is learned at all.
 
+    A score that needs several attempts at a level (``Score.attempts``: learnability needs two) has a batch of new
+    levels played again in the next updates until it has them; then the buffer takes them in.
+
     Departures from the papers, all shared with JaxUED's version: a whole batch is new or replayed, not each episode
     by itself; new levels are endless, so the probability of a replay is a constant, not the share of a training set
     already seen; the default score is MaxMC, of the second paper. Departures from JaxUED: those of ``LevelBuffer``.
 
-    The state is the ``BufferState``; its extras are those of the score. Metrics: ``replay.replay_metrics``.
+    The state is a ``PlrState``. Metrics: ``replay.replay_metrics``.
 
     Args:
         sample: ``sample(key, n)``: n new levels; not called for a replay
@@ -51,34 +78,39 @@ def plr(
     check_fits(buffer, batch)
     score = score_of(score)
 
-    def init(key: jax.Array) -> BufferState:
-        return buffer.init(example_level(sample, batch), score.extras)
+    def init(key: jax.Array) -> PlrState:
+        example = example_level(sample, batch)
+        return PlrState(buffer.init(example, score.extras), no_trial(score, example, batch))
 
-    def propose(key: jax.Array, state: BufferState):
+    def propose(key: jax.Array, state: PlrState):
         key_decide, key_levels = jax.random.split(key)
-        replay = buffer.decide(key_decide, state)
+        replay = ~on_trial(state.trial) & buffer.decide(key_decide, state.buffer)
 
         def old():
-            _, slots, levels = buffer.sample(key_levels, state, batch)
+            _, slots, levels = buffer.sample(key_levels, state.buffer, batch)
             return levels, slots
 
         def new():
             return sample(key_levels, batch), jnp.full(batch, -1, jnp.int32)
 
-        levels, slots = jax.lax.cond(replay, old, new)  # one branch runs: a replay costs no level generation
+        # One branch runs: a replay costs no level generation.
+        levels, slots = next_batch(state.trial, replay.astype(jnp.int32), (new, old))
+        sampled = jnp.where(replay | on_trial(state.trial), 0, batch).astype(jnp.int32)
         learn = replay if robust else jnp.array(True)
-        return levels, Plan(learn=learn, restart=jnp.array(True), slots=slots)
+        return levels, Plan(learn=learn, restart=jnp.array(True), slots=slots, sampled=sampled)
 
-    def update(state: BufferState, levels, rollout: Rollout, plan: Plan):
-        slots = known_slots(buffer, state, levels, plan.slots)
-        scores, extras = evaluate(score, rollout, slots, buffer.get(state.extras, slots))
+    def update(state: PlrState, levels: Any, rollout: Rollout, plan: Plan):
+        held, inserted = state.buffer, state.buffer.inserted
+        slots = known_slots(buffer, held, levels, plan.slots)
+        rollout = pooled(rollout, buffer.group(levels, slots))
+        scores, extras = evaluate(score, rollout, slots, buffer.get(held.extras, slots), state.trial)
+        offered, trial = judge(state.trial, score, rollout, plan, levels, extras)
         # Of these three, the first two do nothing to a new batch and the last does nothing to a replayed one. No
         # lax.cond: it might copy the whole buffer where the branches change it in place.
-        inserted = state.inserted
-        state = buffer.touch(state, slots)
-        state = buffer.update(state, slots, scores, extras)
-        state, _ = buffer.insert(state, levels, scores, extras, where=slots < 0)
-        return state, replay_metrics(buffer, state, scores, plan.slots, inserted)
+        held = buffer.touch(held, slots)
+        held = buffer.update(held, slots, scores, extras)
+        held, _ = buffer.insert(held, levels, scores, extras, where=(slots < 0) & offered)
+        return PlrState(held, trial), replay_metrics(buffer, held, scores, plan.slots, inserted)
 
     return Curriculum(init, propose, update)
 

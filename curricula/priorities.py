@@ -73,7 +73,7 @@ def draw(key: jax.Array, weights: jax.Array, n: int) -> jax.Array:
     width = math.isqrt(len(weights) - 1) + 1
     blocks = jnp.pad(weights, (0, -len(weights) % width)).reshape(-1, width)
     within = jnp.cumsum(blocks, axis=1)
-    block_share, slot_share = jax.random.uniform(key, (2, n))
+    block_share, slot_share = jax.random.uniform(key, (2, n), jnp.float32)
     block = _pick(block_share, jnp.cumsum(blocks.sum(axis=1)))
     return (block * width + _pick(slot_share, within[block])).astype(jnp.int32)
 

@@ -45,6 +45,9 @@ class Plan(NamedTuple):
 class Rollout(NamedTuple):
     """What scoring may read of T steps in B environments. ``done[t]``: the transition at t ended its episode.
 
+    The last three fields say which episodes tell something of which level. The functions of episodes.py heed them, and
+    so does every score that is made of these; ``None`` leaves the question out, as for a rollout made by hand.
+
     Attributes:
         reward: of the transition at t (T, B)
         done: it ended its episode, by the rules or by the step limit (T, B) bool
@@ -53,6 +56,10 @@ class Rollout(NamedTuple):
         last_value: the critic's estimate after the last transition (B)
         advantage: generalised advantage estimate (T, B)
         antagonist: what the second student did on the same levels, where the curriculum has two; otherwise None
+        own: the transition belongs to an episode that began on the level now proposed for its environment, not to one
+            that was under way before; None: all of them (T, B) bool
+        max_steps: steps after which an episode is cut off; None: unknown, and whatever ended counts () int
+        group: environments with the same number play the same level; None: every level is played once (B) int32
     """
 
     reward: jax.Array
@@ -62,6 +69,9 @@ class Rollout(NamedTuple):
     last_value: jax.Array
     advantage: jax.Array
     antagonist: Rollout | None = None
+    own: jax.Array | None = None
+    max_steps: int | jax.Array | None = None
+    group: jax.Array | None = None
 
 
 class Curriculum(NamedTuple):

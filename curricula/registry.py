@@ -7,15 +7,17 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from kinetix_ued.renamed import current_name
+
 from .accel import accel
 from .buffer import LevelBuffer
 from .domain_randomisation import domain_randomisation
 from .ncc import ncc
-from .paired import paired
 from .plr import plr, robust_plr
 from .protocol import Curriculum
 from .sampling import Sampler
 from .sfl import sfl
+from .student_regret import student_regret
 
 CURRICULA: dict[str, Callable[..., Curriculum]] = {
     "dr": domain_randomisation,
@@ -24,7 +26,7 @@ CURRICULA: dict[str, Callable[..., Curriculum]] = {
     "accel": accel,
     "sfl": sfl,
     "ncc": ncc,
-    "paired": paired,
+    "student-regret": student_regret,
 }
 """Every curriculum by name. Each is called with (sample, batch) and the keywords ``curriculum_options`` lists.
 
@@ -48,6 +50,7 @@ def curriculum_options(name: str) -> tuple[str, ...]:
     Raises:
         ValueError: for an unknown name.
     """
+    name = current_name(name)
     if name not in CURRICULA:
         raise ValueError(f"unknown curriculum {name!r}: use one of {', '.join(CURRICULA)}")
     parameters = inspect.signature(CURRICULA[name]).parameters.values()
@@ -69,6 +72,7 @@ def make_curriculum(name: str, sample: Sampler, batch: int, **options: Any) -> C
     Raises:
         ValueError: for an unknown name or option, or a value out of its range.
     """
+    name = current_name(name)
     known = curriculum_options(name)
     unknown = [option for option in options if option not in known]
     if unknown:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from .buffer import BufferState, LevelBuffer, score_quantiles
-from .protocol import Rollout
+from .episodes import attempts as count_attempts
+from .protocol import Plan, Rollout
 from .sampling import check_batch
 from .scores import Score
 
@@ -30,28 +32,92 @@ def known_slots(buffer: LevelBuffer, state: BufferState, levels: Any, slots: jax
     return jnp.where(slots >= 0, slots, buffer.find(state, levels)) if buffer.unique else slots
 
 
-def evaluate(score: Score, rollout: Rollout, slots: jax.Array, remembered: Any) -> tuple[jax.Array, Any]:
+class Trial(NamedTuple):
+    """New levels on trial: played again, rollout after rollout, until the score has seen ``Score.attempts`` of them.
+
+    A curriculum holds () instead where its score needs one attempt, which any rollout gives.
+
+    Attributes:
+        levels: the last batch (leading axis B)
+        extras: of the score, for each of them (leading axis B)
+        attempts: at each of them so far; 0 where none is on trial () int32
+    """
+
+    levels: Any
+    extras: Any
+    attempts: jax.Array
+
+
+def no_trial(score: Score, example: Any, batch: int) -> Trial | tuple[()]:
+    """The state before any level is on trial, for levels like ``example``."""
+    if score.attempts == 1:
+        return ()
+    repeat = lambda x: jnp.broadcast_to(jnp.asarray(x), (batch, *jnp.shape(x))).copy()
+    return Trial(jax.tree.map(repeat, example), jax.tree.map(repeat, score.extras), jnp.int32(0))
+
+
+def on_trial(trial: Trial | tuple[()]) -> jax.Array:
+    """Whether the last batch is to be played again () bool."""
+    return trial.attempts > 0 if trial else jnp.array(False)
+
+
+def next_batch(
+    trial: Trial | tuple[()], choice: jax.Array, branches: Sequence[Callable[[], tuple[Any, jax.Array]]]
+) -> tuple[Any, jax.Array]:
+    """Levels and slots of the batch on trial, or else what the branch of that number returns; one branch runs."""
+    if trial:
+        again = lambda: (trial.levels, jnp.full(len(jax.tree.leaves(trial.levels)[0]), -1, jnp.int32))
+        choice, branches = jnp.where(on_trial(trial), len(branches), choice), (*branches, again)
+    return jax.lax.switch(choice, branches)
+
+
+def judge(
+    trial: Trial | tuple[()], score: Score, rollout: Rollout, plan: Plan, levels: Any, extras: Any
+) -> tuple[jax.Array, Trial | tuple[()]]:
+    """Whether the batch just played can be offered to the buffer, as far as it is new () bool; and the next state."""
+    if not trial:
+        return jnp.array(True), ()
+    ended, _ = count_attempts(rollout)
+    # A rollout in which some level's episode did not end counts too, or it might be played for ever.
+    seen = trial.attempts + jnp.maximum(ended.min(), 1)
+    again = (plan.slots < 0).any() & (seen < score.attempts)
+    return ~again, Trial(levels, extras, jnp.where(again, seen, 0))
+
+
+def evaluate(
+    score: Score, rollout: Rollout, slots: jax.Array, remembered: Any, trial: Trial | tuple[()]
+) -> tuple[jax.Array, Any]:
     """Scores (B) of the levels just played, and the score's extras for each (leading axis B).
 
     Args:
         score: what to evaluate
-        rollout: of B environments
+        rollout: of B environments, as ``pooled`` returns it
         slots: buffer slot of each level (B); a level without one, -1, starts with the score's first extras
         remembered: the score's extras of ``slots`` (leading axis B)
+        trial: what is known of levels without a slot
 
     Raises:
         ValueError: for a score that does not return one number per level.
     """
-    extras = select(slots >= 0, remembered, score.extras)
-    scores, extras = score.evaluate(rollout, extras)
+    first = select(on_trial(trial), trial.extras, score.extras) if trial else score.extras
+    scores, extras = score.evaluate(rollout, select(slots >= 0, remembered, first))
     if scores.shape != slots.shape:
         raise ValueError(f"a score must return one number per level, shape {slots.shape}; got {scores.shape}")
     return scores, extras
 
 
+def pooled(rollout: Rollout, group: jax.Array) -> Rollout:
+    """The rollout, and that of its antagonist, with the rows of a group (B) as one level: see ``LevelBuffer.group``."""
+    rollout = rollout._replace(group=group)
+    if rollout.antagonist is None:
+        return rollout
+    return rollout._replace(antagonist=pooled(rollout.antagonist, group))
+
+
 def select(where: jax.Array, yes: Any, no: Any) -> Any:
-    """Leaf by leaf, rows of ``yes`` (B, ...) where ``where`` (B) holds, of ``no`` elsewhere: rows, or one for all."""
-    return jax.tree.map(lambda y, n: jnp.where(where.reshape(-1, *[1] * (y.ndim - 1)), y, n), yes, no)
+    """Leaf by leaf, ``yes`` (B, ...) where ``where``, (B) or (), holds, and ``no`` elsewhere: rows, or one for all."""
+    along = lambda y: where.reshape(where.shape + (1,) * (y.ndim - where.ndim))
+    return jax.tree.map(lambda y, n: jnp.where(along(y), y, n), yes, no)
 
 
 def replay_metrics(

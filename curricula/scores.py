@@ -5,9 +5,14 @@ the extras a level starts with: what the score must remember of a level between 
 nothing was measured, mostly because none of its episodes ended within the rollout, scores -inf, and the level buffer
 leaves it alone.
 
-"Mean" in the formulas is that of ``episode_mean``: over the steps of an episode, then over the episodes that ended. The
-papers average over all steps of a rollout; JaxUED's code and its forebear minimax average over episodes, as here.
-A_t is the generalised advantage estimate, V_t the critic's estimate, both before any update from this rollout.
+"Mean" in the formulas is that of ``level_mean``: over the steps of an episode, then over the episodes that ended, then
+over the environments that play the level. The papers average over all steps of a rollout; JaxUED's code and its
+forebear minimax average over episodes, as here. A_t is the generalised advantage estimate, V_t the critic's estimate,
+both before any update from this rollout.
+
+Where several environments play one level, all of them go into its score and its extras: counts are added, means are
+averaged, the highest return is the highest of all. A score gets that by reading the rollout through the functions of
+episodes.py, and then gives the same result in the row of each of these environments.
 """
 
 from __future__ import annotations
@@ -19,7 +24,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .episodes import attempts, episode_mean, episode_returns, highest_return
+from .episodes import attempts as count_attempts
+from .episodes import episode_returns, highest_return, level_mean
 from .protocol import Rollout
 
 
@@ -29,10 +35,13 @@ class Score(NamedTuple):
     Attributes:
         evaluate: ``(rollout, extras) -> (scores (B), extras)``; the extras' leaves have a leading axis B
         extras: those of one level that was never played, any pytree
+        attempts: how often a new level is attempted before it is offered to a buffer: it is played in as many rollouts
+            as that takes, and what its extras remember adds up
     """
 
     evaluate: Callable[[Rollout, Any], tuple[jax.Array, Any]]
     extras: Any = ()
+    attempts: int = 1
 
 
 def max_mc(rollout: Rollout, max_returns: jax.Array) -> jax.Array:
@@ -41,7 +50,7 @@ def max_mc(rollout: Rollout, max_returns: jax.Array) -> jax.Array:
     Jiang et al., Replay-Guided Adversarial Environment Design, NeurIPS 2021. ``max_returns`` (B) includes this
     rollout's returns, undiscounted as in JaxUED, where the paper discounts them.
     """
-    return episode_mean(rollout.done, max_returns - rollout.value)
+    return level_mean(rollout, max_returns - rollout.value)
 
 
 def positive_value_loss(rollout: Rollout) -> jax.Array:
@@ -49,7 +58,7 @@ def positive_value_loss(rollout: Rollout) -> jax.Array:
 
     Jiang et al., Replay-Guided Adversarial Environment Design, NeurIPS 2021.
     """
-    return episode_mean(rollout.done, jnp.maximum(rollout.advantage, 0))
+    return level_mean(rollout, jnp.maximum(rollout.advantage, 0))
 
 
 def negative_advantage(rollout: Rollout) -> jax.Array:
@@ -57,7 +66,7 @@ def negative_advantage(rollout: Rollout) -> jax.Array:
 
     The counterpart of ``positive_value_loss``: their sum is the L1 value loss, their difference ``mean_advantage``.
     """
-    return episode_mean(rollout.done, jnp.maximum(-rollout.advantage, 0))
+    return level_mean(rollout, jnp.maximum(-rollout.advantage, 0))
 
 
 def l1_value_loss(rollout: Rollout) -> jax.Array:
@@ -67,24 +76,35 @@ def l1_value_loss(rollout: Rollout) -> jax.Array:
     paper calls it "GAE magnitude (L1 value loss)": A_t is the distance of the critic from its own target, so the two
     are one, and ``SCORES`` has it under both names.
     """
-    return episode_mean(rollout.done, jnp.abs(rollout.advantage))
+    return level_mean(rollout, jnp.abs(rollout.advantage))
 
 
 def mean_advantage(rollout: Rollout) -> jax.Array:
     """Mean of A_t, with its sign (B): the score "GAE" of Jiang, Grefenstette and Rocktäschel, ICML 2021."""
-    return episode_mean(rollout.done, rollout.advantage)
+    return level_mean(rollout, rollout.advantage)
 
 
-def learnability(solved: jax.Array, ended: jax.Array) -> jax.Array:
+def learnability(solved: jax.Array, ended: jax.Array, squares: jax.Array | None = None) -> jax.Array:
     """p (1 - p) n / (n - 1) of n = ``ended`` episodes, p = ``solved`` / n of them solved (...); -inf where n < 2.
 
     Rutherford et al., No Regrets: Investigating and Improving Regret Approximations for Curriculum Discovery, NeurIPS
     2024, has p (1 - p), which n attempts underestimate by (n - 1) / n on average: so a level tried often looked better
     than an equal one tried seldom. With the factor it is the unbiased variance of an attempt's outcome.
+
+    Args:
+        solved: sum of the weights of the solved attempts (...)
+        ended: sum of the weights of all attempts (...)
+        squares: sum of the squares of their weights (...); None: every attempt has weight 1. Weighted attempts tell as
+            much as their effective sample size n = ``ended`` ** 2 / ``squares``, which takes the place of the number in
+            the factor and keeps it unbiased; -inf where n is next to 1.
     """
-    n = ended.astype(jnp.float32)
-    p = solved / jnp.maximum(n, 1)
-    return jnp.where(n >= 2, p * (1 - p) * n / jnp.maximum(n - 1, 1), -jnp.inf)
+    total = ended.astype(jnp.float32)
+    squares = total if squares is None else squares
+    p = solved / jnp.where(total > 0, total, 1)
+    degrees = total**2 - squares  # n - 1, times squares
+    # One attempt, or others so faded that rounding errors have their size.
+    measured = degrees > 1e-3 * squares
+    return jnp.where(measured, p * (1 - p) * total**2 / jnp.where(measured, degrees, 1), -jnp.inf)
 
 
 def regret(rollout: Rollout, *, best: bool = True) -> jax.Array:
@@ -94,6 +114,7 @@ def regret(rollout: Rollout, *, best: bool = True) -> jax.Array:
     paper of PAIRED: the highest return of the antagonist less the mean of the protagonist. With two means it is the
     mean relative regret of minimax (Jiang et al., 2023), which clips both at 0; here a negative one says that the
     student is ahead. Returns are undiscounted, and floored nowhere. -inf where either of the two finished no episode.
+    Where episodes are short more of them fit into a rollout, and the best of more is higher; mean regret does not care.
 
     Raises:
         ValueError: when the rollout has no antagonist.
@@ -101,7 +122,7 @@ def regret(rollout: Rollout, *, best: bool = True) -> jax.Array:
     if rollout.antagonist is None:
         raise ValueError(
             "regret compares the student with an antagonist, and this rollout has none: use a curriculum with "
-            "students=2, such as paired, or another score"
+            "students=2, such as student_regret, or another score"
         )
     mean, highest = episode_returns(rollout.antagonist)
     student, _ = episode_returns(rollout)
@@ -109,28 +130,40 @@ def regret(rollout: Rollout, *, best: bool = True) -> jax.Array:
     return jnp.where(jnp.isfinite(found), found, -jnp.inf)
 
 
-def learnability_score(memory: float = 1.0) -> Score:
-    """``learnability`` over a level's visits; its extras count ``solved`` and ``attempts``.
+def learnability_score(memory: float = 1.0, attempts: int = 2) -> Score:
+    """``learnability`` over a level's visits, of all their attempts.
 
-    Departure from the paper, which measures it afresh from many attempts: counts add up over visits. A level that has
-    ended less than twice scores -inf, so a new one enters a buffer only if two episodes of it end in its first rollout.
+    Departure from the paper, which measures it afresh from many attempts: counts add up over visits. One attempt tells
+    nothing of a variance, so a new level is played again until it has had ``attempts``; only then is it offered to a
+    buffer.
+
+    The extras are sums over attempts, each with a weight that is 1 at first: ``solved`` (of the weights of the solved
+    ones), ``attempts`` (of the weights), ``squares`` (of their squares).
 
     Args:
-        memory: share of a level's counts that is left at its next visit: 1 counts all attempts alike, 0 only those of
-            the latest visit, between the two the older ones count ever less, as the agent that made them is gone
+        memory: share of an attempt's weight that is left at the level's next rollout: 1 counts all attempts alike, 0
+            only those of the latest rollout (so it must be long enough for two), between the two the older ones count
+            ever less, as the agent that made them is gone
+        attempts: at a new level, before it is offered
 
     Raises:
-        ValueError: for a memory outside 0 to 1.
+        ValueError: for a memory outside 0 to 1, or fewer than two attempts.
     """
     if not 0 <= memory <= 1:
         raise ValueError(f"memory is a share, 0 to 1 (1 forgets nothing); got {memory!r}")
+    if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 2:
+        raise ValueError(f"learnability takes two attempts to tell: use attempts=2 or more; got {attempts!r}")
 
     def evaluate(rollout: Rollout, extras: dict[str, jax.Array]) -> tuple[jax.Array, dict[str, jax.Array]]:
-        ended, solved = attempts(rollout)
-        counts = {"solved": memory * extras["solved"] + solved, "attempts": memory * extras["attempts"] + ended}
-        return learnability(counts["solved"], counts["attempts"]), counts
+        ended, solved = count_attempts(rollout)
+        sums = {
+            "solved": memory * extras["solved"] + solved,
+            "attempts": memory * extras["attempts"] + ended,
+            "squares": memory**2 * extras["squares"] + ended,
+        }
+        return learnability(sums["solved"], sums["attempts"], sums["squares"]), sums
 
-    return Score(evaluate, {"solved": np.float32(0), "attempts": np.float32(0)})
+    return Score(evaluate, {"solved": np.float32(0), "attempts": np.float32(0), "squares": np.float32(0)}, attempts)
 
 
 def _max_mc(rollout: Rollout, extras: dict[str, jax.Array]) -> tuple[jax.Array, dict[str, jax.Array]]:
@@ -150,7 +183,8 @@ SCORES: dict[str, Score] = {
     "gae_magnitude": _plain(l1_value_loss),
     "mean_advantage": _plain(mean_advantage),
     "negative_advantage": _plain(negative_advantage),
-    "learnability": learnability_score(0.75),  # the agent that made old attempts is gone; at one attempt a visit two still count
+    # The agent that made old attempts is gone. At one attempt a visit, it comes to seven in the long run.
+    "learnability": learnability_score(0.75),
     "regret": _plain(regret),
     "mean_regret": _plain(lambda rollout: regret(rollout, best=False)),
 }

@@ -21,7 +21,7 @@ class SflState(NamedTuple):
     Attributes:
         kept: the levels of the last scoring pass, or of this one so far; their extras are the solve rate ()
         levels: the last batch: it is played again while it is being scored (leading axis B)
-        ended: episodes that ended on each level of the batch being scored (B) int32
+        ended: attempts so far at each level of the batch being scored (B) int32
         solved: of these, how many reached the goal (B) int32
         step: updates since the last scoring pass began () int32
     """
@@ -48,28 +48,29 @@ def sfl(
     """Play levels that the agent solves sometimes (Rutherford et al., No Regrets, NeurIPS 2024), in cycles of two.
 
     1. A scoring pass: ``scored_levels`` new levels, ``batch`` at a time, are played without gradients. Each batch is
-       proposed ``scoring_rollouts`` times in a row, and a level's episodes are counted over all of them. Its score is
-       its learnability, p (1 - p) n / (n - 1) with p the share solved of the n episodes that ended: the unbiased
-       estimate of a Bernoulli variance. The ``kept_levels`` with the highest scores are kept; those kept before go.
+       proposed ``scoring_rollouts`` times in a row, and a level's attempts are counted over all of them. Its score is
+       its learnability, p (1 - p) n / (n - 1) with p the share solved of n attempts: the unbiased estimate of a
+       Bernoulli variance. The ``kept_levels`` with the highest scores are kept; those kept before go.
     2. ``refresh_every`` updates in which the agent learns: ``replayed_share`` of the environments play levels drawn
        from the kept ones, the others new levels. No score is renewed.
 
-    Every environment starts its level when the rollout starts and repeats it, so a rollout must be long enough for an
-    episode to end. Departures from the paper:
+    Every environment starts its level when the rollout starts and repeats it. Of a rollout, the episodes count that are
+    sure to end within it, a time-out being an attempt that failed (``episodes.eligible``): one where rollouts are as
+    long as ``max_steps``. So n is ``scoring_rollouts`` times that number, the same for all levels, and must be two at
+    least; four or more tell learnable levels from lucky ones. Departures from the paper:
 
-    - The factor n / (n - 1): with few episodes, p (1 - p) alone favours levels on which more of them ended.
+    - The factor n / (n - 1), which makes the score comparable with that of other numbers of attempts.
     - ``solved_bonus`` p is added to the score, as in the reference's own runs: of levels that tell nothing, those that
       are solved rank above those that are not and may be impossible. 0 leaves it out.
-    - A level on which fewer than two episodes ended is not measured and not kept. If none was measured, all levels
-      are new until the next pass.
-    - Episodes are counted within rollouts: one that a rollout's end cuts off is not.
+    - A level with fewer than two attempts is not measured and not kept. If none was measured, all levels are new until
+      the next pass.
     - Draws of kept levels are independent, so a level may come up more than once in a batch.
     - The scored levels are rounded up to whole batches, which are sampled in parts as large as the share of new levels.
 
     The state is an ``SflState``. Metrics: ``scoring``: 1 in a scoring pass; ``cycle``: updates since it began;
     ``buffer_size``, ``buffer_score_p10``, ``_p50``, ``_p90`` and ``buffer_solve_rate`` of the kept levels; ``measured``
-    and ``learnable``: shares of the batch being scored on which two episodes ended so far, and of which some but not
-    all were solved (0 outside a pass).
+    and ``learnable``: shares of the batch being scored that have had two attempts so far, and of which some but not all
+    were solved (0 outside a pass).
 
     Args:
         sample: ``sample(key, n)``: n new levels; not called for the later rollouts of a batch being scored
@@ -119,7 +120,7 @@ def sfl(
         nowhere = jnp.full(batch, -1, jnp.int32)
 
         def known():
-            weights = jnp.maximum(state.kept.score, 0) if by_score else jnp.ones(kept_levels)
+            weights = jnp.maximum(state.kept.score, 0) if by_score else jnp.ones(kept_levels, jnp.float32)
             # If all scores are 0, all kept levels are as good.
             weights = jnp.where(buffer.filled(state.kept), jnp.where(weights.max() > 0, weights, 1), 0)
             _, slots, levels = buffer.sample(key_old, state.kept, replayed, weights)

@@ -87,7 +87,7 @@ def choices(level: Level, parameters: RandomLevels) -> Choices:
     slot = jnp.arange(level.size.bodies)
     ends = (level.joint_a[:, None] == slot).astype(jnp.float32) + (level.joint_b[:, None] == slot)
     degree = jnp.sum(jnp.where(level.joint_active[:, None], ends, 0.0), axis=0)
-    base = jnp.where(level.inverse_mass == 0, parameters.connect_to_fixed_weight, 1.0) * level.active
+    base = jnp.where(level.inverse_mass == 0, jnp.float32(parameters.connect_to_fixed_weight), 1.0) * level.active
     polygons = base * polygon * jnp.maximum(2.0 - degree, 0.0) / 2.0
     circles = base * circle * (degree == 0)
     kinds = jnp.stack([jnp.any(level.active & polygon), jnp.any(circles > 0)]).astype(jnp.float32)
@@ -172,7 +172,7 @@ def _into_room(point: jax.Array, centre: jax.Array, target: jax.Array) -> jax.Ar
     reach them. About one L level in a hundred has such a shape; here it hangs on the surface. On a body that reaches out of
     the room the point moves towards the body's ``centre`` (2), so that it stays inside the body.
     """
-    surface = jnp.clip(point, jnp.array([0.0, FLOOR_HEIGHT]), ROOM_SIZE)
+    surface = jnp.clip(point, jnp.array([0.0, FLOOR_HEIGHT], jnp.float32), ROOM_SIZE)
     reach = point - centre
     space = jnp.maximum(jnp.where(reach > 0, ROOM_SIZE - centre, centre), 0.0)
     share = jnp.min(jnp.where(jnp.abs(reach) > space, space / jnp.maximum(jnp.abs(reach), 1e-9), 1.0))
@@ -186,7 +186,7 @@ def _swing_inside(rotation: jax.Array, anchor: jax.Array, point: jax.Array) -> j
     centre = point + offset
     out_x, out_y = (centre < 0.0) | (centre > ROOM_SIZE)
     angle = jnp.arctan2(offset[1], offset[0])
-    mirrored = rotation + jnp.where(out_x, math.pi, 0.0) + jnp.where(out_x != out_y, -2.0 * angle, 0.0)
+    mirrored = rotation + jnp.where(out_x, jnp.float32(math.pi), 0.0) + jnp.where(out_x != out_y, -2.0 * angle, 0.0)
     return jnp.where(out_x | out_y, jnp.mod(mirrored, 2.0 * math.pi), rotation)
 
 
@@ -194,12 +194,12 @@ def dimensions(
     u: jax.Array, u_long: jax.Array, goal: jax.Array, parameters: RandomLevels
 ) -> tuple[jax.Array, jax.Array]:
     """Half sides (2) of a rectangle and radius of a circle [m]; one of them is used."""
-    size = parameters.max_shape_size * jnp.where(goal, parameters.goal_size_factor, 1.0)
+    size = parameters.max_shape_size * jnp.where(goal, jnp.float32(parameters.goal_size_factor), 1.0)
     half = between(u, parameters.min_half_extent, size / 2 / math.sqrt(2))
     share = parameters.long_side_chance / 2
     long_side = jnp.stack([u_long < share, (u_long >= share) & (u_long < 2 * share)])
     radius = between(u[0], parameters.min_radius, size / 2 * parameters.circle_size)
-    return half * jnp.where(long_side, parameters.long_side_factor, 1.0), radius
+    return half * jnp.where(long_side, jnp.float32(parameters.long_side_factor), 1.0), radius
 
 
 def _place_freely(
@@ -223,9 +223,10 @@ def _place_freely(
     mass = jnp.where(circle, math.pi * radius * radius, 4.0 * half[0] * half[1])
     fixed_chance = parameters.fixed_chance_min + parameters.fixed_chance_per_mass * mass
     fixed = ~never_fixed & (u[3] < jnp.minimum(fixed_chance, parameters.fixed_chance_max))
-    lower_chance = parameters.fixed_lower_chance + jnp.where(role != 0, parameters.fixed_lower_chance_coloured, 0.0)
+    more_chance = jnp.where(role != 0, jnp.float32(parameters.fixed_lower_chance_coloured), 0.0)
+    lower_chance = parameters.fixed_lower_chance + more_chance
     lower = fixed & (u_lower < lower_chance) & (y >= ROOM_SIZE / 2)
-    return fixed, jnp.stack([x, y - jnp.where(lower, ROOM_SIZE / 2, 0.0)])
+    return fixed, jnp.stack([x, y - jnp.where(lower, jnp.float32(ROOM_SIZE / 2), 0.0)])
 
 
 def _reach(

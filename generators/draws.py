@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
 import jax
 import jax.numpy as jnp
+
+Result = TypeVar("Result")
+
+
+def uniform(key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
+    """Uniform numbers in [0, 1), float32 even where JAX's default is 64 bits."""
+    return jax.random.uniform(key, shape, jnp.float32)
 
 
 def between(u: jax.Array, low: float | jax.Array, high: float | jax.Array) -> jax.Array:
@@ -33,3 +43,14 @@ def permutation(u: jax.Array) -> jax.Array:
     order = jnp.arange(u.shape[0])
     before = (u[None, :] < u[:, None]) | ((u[None, :] == u[:, None]) & (order[None, :] < order[:, None]))
     return jnp.sum(before, axis=1, dtype=jnp.int32)
+
+
+def choose_branch(index: jax.Array, branches: Sequence[Callable[..., Result]], *operands: Any) -> Result:
+    """What ``branches[index](*operands)`` returns, a pytree of arrays alike for all branches.
+
+    Like ``jax.lax.switch``, which under ``jax.vmap`` computes every branch too, but whose branches may then hold no
+    array constants under ``jax.shard_map``: its batching rule marks them as varying inside branches that mark them
+    themselves.
+    """
+    results = [branch(*operands) for branch in branches]
+    return jax.tree.map(lambda *cases: jax.lax.select_n(index, *cases), *results)

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from kinetix_ued.environment.rules import judge, nonfinite
-from kinetix_ued.world import CONTROLS, Engine, Level, actuate, components, driven_motors, get_engine, start
+from kinetix_ued.world import CONTROLS, Engine, Level, actuate, components, driven_motors, get_engine, start, varying_like
 from kinetix_ued.world.constants import PENETRATION_SLOP
 from kinetix_ued.world.contacts import detect
 
@@ -112,7 +112,7 @@ def overlapping(levels: Level, *, depth: float = PENETRATION_SLOP) -> jax.Array:
 @functools.partial(jax.jit, static_argnames="depth")
 def _overlapping(levels: Level, depth: float) -> jax.Array:
     def mark(level: Level) -> jax.Array:
-        contacts = detect(level, level.position, level.rotation, jnp.zeros((level.size.bodies, 3)))
+        contacts = detect(level, level.position, level.rotation, jnp.zeros((level.size.bodies, 3), jnp.float32))
         a, b = level.size.contact_bodies.T
         component, moves = components(level), level.inverse_mass != 0
         collides = (component[a] != component[b]) & (moves[a] | moves[b])
@@ -168,9 +168,10 @@ def _left_alone(levels: Level, engine: Engine, steps: int, frame_skip: int) -> t
         lost |= verdict.failure & ~ended & ~broken
         return (world, ended | verdict.goal | verdict.failure | broken, solved, lost), None
 
-    motor, thruster = jax.vmap(actuate, (0, None))(levels, jnp.zeros(CONTROLS))
+    motor, thruster = jax.vmap(actuate, (0, None))(levels, jnp.zeros(CONTROLS, jnp.float32))
     never = jnp.zeros(levels.gravity.shape[0], bool)
-    (_, _, solved, lost), _ = jax.lax.scan(advance, (jax.vmap(start)(levels), never, never, never), length=steps)
+    first = varying_like((jax.vmap(start)(levels), never, never, never), levels)
+    (_, _, solved, lost), _ = jax.lax.scan(advance, first, length=steps)
     return solved, lost
 
 

@@ -15,7 +15,7 @@ from kinetix_ued.world import Level, Size, size_of
 from kinetix_ued.world.constants import FLOOR_HEIGHT, MOTOR_BINDINGS, ROOM_SIZE, STATIC_POLYGONS
 
 from .checks import check_chances, check_ranges, check_shares
-from .draws import between, one_of, permutation, weighted
+from .draws import between, one_of, permutation, uniform, weighted
 from .permute import permute_slots
 from .roles import BLUE, GREEN, RED
 from .scene import Point, Scene, mirrored
@@ -134,7 +134,7 @@ def locomotion_level(key: jax.Array, size: str | Size = "l", parameters: Locomot
     polygons = size.polygons - STATIC_POLYGONS
     limbs = min(size.joints, polygons - 1 if polygons > 2 else polygons)
     key, key_slots = jax.random.split(key)
-    draw = iter(list(jax.random.uniform(key, (DRAWS + DRAWS_PER_LIMB * limbs,))))
+    draw = iter(list(uniform(key, (DRAWS + DRAWS_PER_LIMB * limbs,))))
     scene = Scene(size)
     red_floor = next(draw) < parameters.red_floor_chance
     right, top = _walker(scene, limbs, red_floor, draw, parameters)
@@ -225,7 +225,7 @@ def _extra_limb(
     """A limb at the body's left or right end or on its top, pointing outwards: its middle, joint, angle and length."""
     place, lift = one_of(next(draw), 3), next(draw)
     span = between(next(draw), *p.extra_limb_length) - width
-    sign = jnp.array([-1.0, 1.0, 0.0])[place]
+    sign = jnp.array([-1.0, 1.0, 0.0], jnp.float32)[place]
     outwards = jnp.where(sign == 0, (lift - 0.5) * 1.2, -sign * (math.pi / 2 - 0.8 * lift))
     inset = jnp.minimum(width / 2, height / 2)
     at = centre[0], centre[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from kinetix_ued.levels.resize import resize_level
-from kinetix_ued.world import SIZES, Level, Size, size_of
+from kinetix_ued.world import SIZES, Level, Size, size_of, typed_level
 
 from .checks import check_shares
-from .draws import weighted
+from .draws import choose_branch, uniform, weighted
 from .generator import Generator
 from .random import random_level
 
@@ -47,7 +47,7 @@ class Mixture:
         self._check(size)
         key, key_part = jax.random.split(key)
         branches = [_padded(part, size) for part in self.parts]
-        return jax.lax.switch(weighted(jax.random.uniform(key_part), self._weights), branches, key)
+        return choose_branch(weighted(uniform(key_part), self._weights), branches, key)
 
     def batch(self, key: jax.Array, n: int, size: str | Size) -> Level:
         """``n`` levels with a leading axis, at the cost of each part's own: a part of weight 0.1 makes a tenth of them.
@@ -63,13 +63,13 @@ class Mixture:
         key_start, key_order, *keys = jax.random.split(key, 2 + len(self.parts))
         # Systematic sampling: n points at equal distances from a random start, dealt to the parts by their weights.
         ends = jnp.cumsum(self._weights)
-        points = (jnp.arange(n) + jax.random.uniform(key_start)) / n * ends[-1]
-        part = jnp.minimum(jnp.searchsorted(ends, points, side="right"), len(self.parts) - 1)
+        points = (jnp.arange(n, dtype=jnp.float32) + uniform(key_start)) / n * ends[-1]
+        part = jnp.minimum(jnp.searchsorted(ends, points, side="right").astype(jnp.int32), len(self.parts) - 1)
         most = [min(int(np.floor(n * p.weight)) + 2, n) if p.weight > 0 else 0 for p in self.parts]
         made = [batch_of(p.generator, k, m, p.size or size) for p, k, m in zip(self.parts, keys, most, strict=True) if m]
         levels = jax.tree.map(lambda *x: jnp.concatenate(x), *(resize_level(some, size) for some in made))
         first = jnp.asarray(np.cumsum([0, *most[:-1]]), jnp.int32)
-        rank = jnp.arange(n) - jnp.searchsorted(part, part, side="left")  # parts come in order here
+        rank = jnp.arange(n, dtype=jnp.int32) - jnp.searchsorted(part, part, side="left").astype(jnp.int32)  # parts come in order here
         places = jax.random.permutation(key_order, first[part] + rank)
         return jax.tree.map(lambda x: x[places], levels)
 
@@ -100,8 +100,8 @@ def batch_of(generator: Generator, key: jax.Array, n: int, size: Size) -> Level:
     return jax.vmap(lambda key: generator(key, size))(jax.random.split(key, n))
 
 
-def _padded(part: Part, size: Size) -> Any:
-    return lambda key: resize_level(part.generator(key, part.size or size), size)
+def _padded(part: Part, size: Size) -> Callable[[jax.Array], Level]:
+    return lambda key: typed_level(resize_level(part.generator(key, part.size or size), size))
 
 
 def mixture(parts: Mapping[Generator, float] | Sequence[tuple[Any, ...]]) -> Mixture:

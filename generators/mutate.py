@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 
 from kinetix_ued.levels.resize import CONTACT_FIELDS
-from kinetix_ued.world import Level
+from kinetix_ued.world import Level, typed_level, varying_like
 
 from .checks import positive_count
-from .draws import weighted
+from .draws import choose_branch, uniform, weighted
 from .edits import EDIT_DRAWS, EDITS
 from .edits.pose import outside
 from .parameters import DEFAULT, RandomLevels
@@ -97,14 +97,15 @@ def _mutate(key: jax.Array, level: Level, n_edits: int, weights: Weights, parame
 
     def edit_once(level: Level, u: jax.Array) -> tuple[Level, None]:
         available = weight * jnp.stack([edit.possible(level) for edit in edits])
-        edited = jax.lax.switch(weighted(u[0], available), branches, u[1:], level)
+        edited = choose_branch(weighted(u[0], available), branches, u[1:], level)
         kept = jnp.any(available > 0) & ~jnp.any(outside(edited) & ~outside(level))
         return jax.tree.map(lambda new, old: jnp.where(kept, new, old), edited, level), None
 
     impulses = ("joint_impulse", "joint_angular_impulse", *CONTACT_FIELDS)
+    level = typed_level(level)
     level = level.replace(**{name: jnp.zeros_like(getattr(level, name)) for name in impulses})
-    u = jax.random.uniform(key, (n_edits, 1 + EDIT_DRAWS))
-    return jax.lax.scan(edit_once, level, u)[0]
+    u = uniform(key, (n_edits, 1 + EDIT_DRAWS))
+    return jax.lax.scan(edit_once, varying_like(level, level, u), u)[0]
 
 
 @functools.partial(jax.jit, static_argnames=("n_edits", "weights", "parameters"))

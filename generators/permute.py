@@ -9,7 +9,7 @@ from kinetix_ued.levels.resize import BODY_FIELDS, JOINT_FIELDS, THRUSTER_FIELDS
 from kinetix_ued.world import Level
 from kinetix_ued.world.constants import STATIC_POLYGONS
 
-from .draws import permutation
+from .draws import permutation, uniform
 
 
 def permute_slots(key: jax.Array, level: Level) -> Level:
@@ -19,7 +19,7 @@ def permute_slots(key: jax.Array, level: Level) -> Level:
     """
     size = level.size
     polygons = size.polygons - STATIC_POLYGONS
-    u = jax.random.uniform(key, (polygons + size.circles + size.joints + size.thrusters,))
+    u = uniform(key, (polygons + size.circles + size.joints + size.thrusters,))
     u_polygons, u_circles, u_joints, u_thrusters = jnp.split(
         u, [polygons, polygons + size.circles, polygons + size.circles + size.joints]
     )
@@ -31,7 +31,8 @@ def permute_slots(key: jax.Array, level: Level) -> Level:
         ]
     )
     slots = jnp.arange(size.bodies, dtype=jnp.int32)
-    moved_to = jnp.sum(jnp.where(bodies[None, :] == slots[:, None], slots, 0), axis=1)  # the inverse permutation
+    # The inverse permutation:
+    moved_to = jnp.sum(jnp.where(bodies[None, :] == slots[:, None], slots, 0), axis=1, dtype=jnp.int32)
     level = level.replace(
         joint_a=moved_to[level.joint_a], joint_b=moved_to[level.joint_b], thruster_body=moved_to[level.thruster_body]
     )

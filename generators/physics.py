@@ -14,7 +14,7 @@ from kinetix_ued.world import Level, Size, size_of
 from kinetix_ued.world.constants import STATIC_POLYGONS
 
 from .checks import check_chances, check_ranges
-from .draws import between
+from .draws import between, uniform
 from .generator import Generator
 
 
@@ -93,8 +93,9 @@ class _Randomised:
 def _randomise(key: jax.Array, level: Level, ranges: PhysicsRanges) -> Level:
     bodies = level.size.bodies
     room = np.arange(bodies) < STATIC_POLYGONS
-    u_gravity, u_kind, *u_room = jax.random.uniform(key, (4,))
-    u = jax.random.uniform(jax.random.fold_in(key, 1), (3, bodies if ranges.per_shape else 1))
+    key_level, key_shapes = jax.random.split(key)
+    u_gravity, u_kind, *u_room = uniform(key_level, (4,))
+    u = uniform(key_shapes, (3, bodies if ranges.per_shape else 1))
 
     drawn = jnp.where(
         u_kind < ranges.normal_gravity_chance + ranges.zero_gravity_chance, 0.0, between(u_gravity, *ranges.gravity)

@@ -15,7 +15,7 @@ from kinetix_ued.world import Level, Size, size_of
 from kinetix_ued.world.constants import FLOOR_HEIGHT, MOTOR_BINDINGS, ROOM_SIZE, STATIC_POLYGONS, THRUSTER_BINDINGS
 
 from .checks import check_chances, check_ranges
-from .draws import between, one_of
+from .draws import between, one_of, uniform
 from .permute import permute_slots
 from .roles import BLUE, GREEN, RED
 from .scene import LEFT_WALL, Number, Scene, mirrored
@@ -143,7 +143,7 @@ def pushing_level(key: jax.Array, size: str | Size = "l", parameters: PushingLev
     boxes = min(p.max_stack, max(left - 1, 1)) if left or shared else 0
 
     key, key_slots = jax.random.split(key)
-    draw = iter(list(jax.random.uniform(key, (DRAWS + DRAWS_PER_PART * (boxes + 1 + MAX_LINKS),))))
+    draw = iter(list(uniform(key, (DRAWS + DRAWS_PER_PART * (boxes + 1 + MAX_LINKS),))))
     u = lambda bounds: between(next(draw), *bounds)
     arm = (next(draw) < p.arm_chance) & (links > 0)
     lift = ~arm & (next(draw) < p.lift_chance)
@@ -281,11 +281,11 @@ def _tool(
     aside = 0.35 * block.width * several  # two thrusters lift at either side of the centre
     at = jnp.where(lift, block.x - aside, rear), jnp.where(lift, below, block.y)
     power = jnp.where(lift, (mass + load) * lifting / (1 + several), push)
-    direction = jnp.where(lift, math.pi / 2, 0.0)
+    direction = jnp.where(lift, jnp.float32(math.pi / 2), 0.0)
     scene.thruster(STATIC_POLYGONS, at, direction, power, binding=binding, when=~arm)
     if several:
         back &= ~lift
         at = jnp.where(back, front, block.x + jnp.where(lift, aside, 0.0)), jnp.where(back, block.y, below)
         power = jnp.where(lift, power, mass * lifting)
-        direction = jnp.where(back, math.pi, math.pi / 2)
+        direction = jnp.where(back, jnp.float32(math.pi), math.pi / 2)
         scene.thruster(STATIC_POLYGONS, at, direction, power, binding=1 - binding, when=~arm)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from kinetix_ued.world import Level, Size, empty_level, size_of
+from kinetix_ued.world import Level, Size, empty_level, size_of, varying_like
 from kinetix_ued.world.constants import STATIC_POLYGONS
 
 from .candidates import CANDIDATE_DRAWS
-from .draws import one_of, weighted
+from .draws import one_of, uniform, weighted
 from .parameters import DEFAULT, RandomLevels
 from .permute import permute_slots
 from .roles import BLUE, swap_goals
@@ -43,8 +43,8 @@ def random_level(key: jax.Array, size: str | Size = "s", parameters: RandomLevel
     additions = max(capacity, FIRST_SHAPES)
 
     key_level, key_shapes, key_thrusters, key_slots = jax.random.split(key, 4)
-    u_floor, u_green, u_control, u_swap = jax.random.uniform(key_level, (4,))
-    u = jax.random.uniform(key_shapes, (additions, 1 + JOINT_DRAWS + candidates * CANDIDATE_DRAWS))
+    u_floor, u_green, u_control, u_swap = uniform(key_level, (4,))
+    u = uniform(key_shapes, (additions, 1 + JOINT_DRAWS + candidates * CANDIDATE_DRAWS))
     u_kind, u_joint = u[:, 0], u[:, 1 : 1 + JOINT_DRAWS]
     u_shapes = u[:, 1 + JOINT_DRAWS :].reshape(additions, candidates, CANDIDATE_DRAWS)
 
@@ -72,9 +72,9 @@ def random_level(key: jax.Array, size: str | Size = "s", parameters: RandomLevel
         level = add_shape(level, u_shapes, u_joint, parameters, **plan)
         return level, level.active
 
-    level, present = jax.lax.scan(add, level, (u_shapes, u_joint, plan))
+    level, present = jax.lax.scan(add, varying_like(level, u_shapes), (u_shapes, u_joint, plan))
 
-    u_thrusters = jax.random.uniform(key_thrusters, (size.thrusters, 1 + THRUSTER_DRAWS))
+    u_thrusters = uniform(key_thrusters, (size.thrusters, 1 + THRUSTER_DRAWS))
     level = add_thruster(level, u_thrusters[0, 1:], parameters, bodies=present[FIRST_SHAPES - 1], enabled=with_thruster)
     for chance, u in zip(u_thrusters[1:, 0], u_thrusters[1:, 1:], strict=True):
         level = add_thruster(level, u, parameters, enabled=chance < parameters.thruster_chance)

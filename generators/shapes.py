@@ -84,7 +84,7 @@ def add_shape(
     )
     best = 0
     if u.shape[0] > 1:
-        penalty = jnp.where(shapes.hidden, parameters.hidden_penalty, 0.0)
+        penalty = jnp.where(shapes.hidden, jnp.float32(parameters.hidden_penalty), 0.0)
         best = jnp.argmin(count_contacts(shapes, level) + penalty)
     shape = jax.tree.map(lambda x: x[best], shapes)
     polygon_slots, circle_slots = body_kinds(level)

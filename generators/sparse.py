@@ -7,11 +7,11 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from kinetix_ued.world import Level, Size, empty_level, size_of
+from kinetix_ued.world import Level, Size, empty_level, size_of, varying_like
 
 from .candidates import CANDIDATE_DRAWS
 from .checks import check_chances
-from .draws import one_of
+from .draws import one_of, uniform
 from .parameters import RandomLevels
 from .permute import permute_slots
 from .shapes import JOINT_DRAWS, add_shape
@@ -65,8 +65,8 @@ def sparse_level(key: jax.Array, size: str | Size = "s", parameters: SparseLevel
     (arXiv:2410.23208), for the levels. kinetix-env 3.0.2 fails when it draws them.
     """
     key_level, key_shapes, key_thruster, key_slots = jax.random.split(key, 4)
-    u_first, u_control = jax.random.uniform(key_level, (2,))
-    u = jax.random.uniform(key_shapes, (3, 1 + JOINT_DRAWS + CANDIDATE_DRAWS))
+    u_first, u_control = uniform(key_level, (2,))
+    u = uniform(key_shapes, (3, 1 + JOINT_DRAWS + CANDIDATE_DRAWS))
     u_large, u_joint, u_shape = u[:, 0], u[:, 1 : 1 + JOINT_DRAWS], u[:, None, 1 + JOINT_DRAWS :]
     first_moves, control = u_first < 0.5, one_of(u_control, 3)
     plan = {
@@ -84,7 +84,8 @@ def sparse_level(key: jax.Array, size: str | Size = "s", parameters: SparseLevel
         is_large = u_large < parameters.large_chance
         return jax.tree.map(lambda a, b: jnp.where(is_large, a, b), large, usual), None
 
-    level, _ = jax.lax.scan(add, empty_level(size_of(size)), (u_large, u_joint, u_shape, plan))
-    u_thruster = jax.random.uniform(key_thruster, (THRUSTER_DRAWS,))
+    empty = varying_like(empty_level(size_of(size)), u)
+    level, _ = jax.lax.scan(add, empty, (u_large, u_joint, u_shape, plan))
+    u_thruster = uniform(key_thruster, (THRUSTER_DRAWS,))
     level = add_thruster(level, u_thruster, parameters.usual, enabled=control != 1)
     return permute_slots(key_slots, level)

@@ -45,7 +45,7 @@ def add_thruster(
     in_circle = distance * jnp.stack([jnp.cos(angle), jnp.sin(angle)])
     in_polygon = point_in_polygon(u[1:3], level.vertices[body], level.n_vertices[body])
     point = jnp.where(body >= level.size.polygons, in_circle, in_polygon)
-    towards = jnp.where(u[3] < 0.5, -1.0, 1.0) * point
+    towards = jnp.where(u[3] < 0.5, jnp.float32(-1.0), 1.0) * point
     aligned = jnp.arctan2(towards[1], towards[0])
     rotation = jnp.where(u[4] < parameters.thruster_aligned_chance, aligned, u[5] * 2 * math.pi)
     power = between(u[6], *parameters.thruster_power) / jnp.where(free[body], level.inverse_mass[body], 1.0)

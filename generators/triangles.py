@@ -13,7 +13,7 @@ from kinetix_ued.world.constants import MAX_VERTICES, ROOM_SIZE, STATIC_POLYGONS
 from kinetix_ued.world.geometry import cross, dot, rotate, rotation_matrix
 
 from .checks import check_chances
-from .draws import weighted
+from .draws import uniform, weighted
 from .parameters import RandomLevels
 from .random import random_level
 
@@ -55,7 +55,7 @@ def triangle_level(key: jax.Array, size: str | Size = "l", parameters: TriangleL
     """
     size = size_of(size)
     key, key_triangles = jax.random.split(key)
-    u = jax.random.uniform(key_triangles, (2, size.polygons))
+    u = uniform(key_triangles, (2, size.polygons))
     return cut_corners(random_level(key, size, parameters.random), u[0] < parameters.share, u[1])
 
 
@@ -128,7 +128,7 @@ def _aim(before: Level, after: Level, shift: jax.Array) -> Level:
     moved = _of(before.thruster_body, shift)
     aimed = (jnp.abs(cross(at, force)) < ALIGNED) & jnp.any(moved != 0.0, axis=-1)
     position = at - moved
-    towards = jnp.where(dot(at, force) < 0.0, -1.0, 1.0)[:, None] * position
+    towards = jnp.where(dot(at, force) < 0.0, jnp.float32(-1.0), 1.0)[:, None] * position
     old, new = (_of(before.thruster_body, level.inverse_mass) for level in (before, after))
     free = before.thruster_active & (old > 0.0)
     return after.replace(

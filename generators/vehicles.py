@@ -15,7 +15,7 @@ from kinetix_ued.world import Level, Size, size_of
 from kinetix_ued.world.constants import FLOOR_HEIGHT, MOTOR_BINDINGS, ROOM_SIZE, STATIC_POLYGONS, THRUSTER_BINDINGS
 
 from .checks import check_chances, check_ranges
-from .draws import between, one_of
+from .draws import between, one_of, uniform
 from .permute import permute_slots
 from .roles import BLUE, GREEN, RED
 from .scene import Scene, mirrored
@@ -124,7 +124,7 @@ def vehicle_level(key: jax.Array, size: str | Size = "l", parameters: VehicleLev
     size = size_of(size)
     require_slots(size, shapes=1, circles=2, joints=1, what="a vehicle")
     key, key_slots = jax.random.split(key)
-    draw = iter(list(jax.random.uniform(key, (DRAWS,))))
+    draw = iter(list(uniform(key, (DRAWS,))))
     scene = Scene(size)
     wheels = min(2, size.circles - 1, size.joints)
     front, pieces = _vehicle(scene, wheels, draw, parameters)
@@ -152,7 +152,9 @@ def _vehicle(scene: Scene, wheels: int, draw: Draws, p: VehicleLevels) -> tuple[
     # The chassis, level on its axles; on a single one, tilted until its tail touches the floor.
     axle_x, axle_y = axles / 2, -AXLE * height
     tail_x, tail_y = length / 2 + axle_x, (0.5 - AXLE) * height
-    tilt = jnp.arcsin(radius / jnp.hypot(tail_x, tail_y)) - jnp.arctan2(tail_y, tail_x) if wheels == 1 else 0.0
+    tilt = jnp.float32(0.0)
+    if wheels == 1:
+        tilt = jnp.arcsin(radius / jnp.hypot(tail_x, tail_y)) - jnp.arctan2(tail_y, tail_x)
     cos, sin = jnp.cos(tilt), jnp.sin(tilt)
     hub = x + cos * axle_x - sin * axle_y
     centre = hub - cos * axle_x + sin * axle_y, FLOOR_HEIGHT + radius - sin * axle_x - cos * axle_y

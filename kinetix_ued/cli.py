@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
 from . import __version__
+from .output import drop_unwritable, steady_output
+from .terminal import printable
 
 PROGRAM, TRACEBACK = "kinetix-ued", "--traceback"
 
@@ -36,6 +37,14 @@ USER_ERROR, INTERRUPTED = 2, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0 where all went well, 2 for a mistake of the user's, in one line."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with steady_output():  # a reader that has seen enough, such as head, ends neither training nor writing of files
+            return _run(arguments)
+    finally:
+        drop_unwritable()
+
+
+def _run(arguments: list[str]) -> int:
     traceback = TRACEBACK in arguments
     arguments = [argument for argument in arguments if argument != TRACEBACK]  # it may stand anywhere
     try:
@@ -46,9 +55,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"{PROGRAM}: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except (ValueError, OSError, FloatingPointError) as problem:
         if traceback:
             raise
@@ -80,16 +86,16 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line: the usage of a command with sixty options hides what is wrong."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(USER_ERROR, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+        self.exit(USER_ERROR, f"{self.prog}: error: {printable(message)} (see {self.prog} --help)\n")
 
 
 def _message(problem: Exception) -> str:
     """An exception in one line."""
     if isinstance(problem, OSError) and problem.filename is not None and problem.strerror:
-        return f"{problem.filename}: {problem.strerror}"
-    return " ".join(str(problem).split()) or type(problem).__name__
+        return printable(f"{problem.filename}: {problem.strerror}")
+    return printable(" ".join(str(problem).split())) or type(problem).__name__
 
 
 def _one_line(message, category, filename, lineno, file=None, line=None) -> None:
     """A warning as users want to read it."""
-    print(f"{PROGRAM}: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"{PROGRAM}: {printable(' '.join(str(message).split()))}", file=sys.stderr)

@@ -23,7 +23,7 @@ from kinetix_ued.curricula import (
     make_curriculum,
     mixture,
     ncc,
-    paired,
+    student_regret,
     robust_plr,
     sfl,
 )
@@ -265,13 +265,13 @@ def test_paired_plays_what_only_the_antagonist_solves():
         strong = play(keys[1], levels, lambda x: jnp.where(x < 2 / 3, 0.9, 0.0))
         return play(keys[0], levels, lambda x: jnp.where(x < 1 / 3, 0.9, 0.0))._replace(antagonist=strong)
 
-    curriculum = paired(sample, BATCH, buffer=LevelBuffer(64, staleness_coefficient=0.1))
+    curriculum = student_regret(sample, BATCH, buffer=LevelBuffer(64, staleness_coefficient=0.1))
     assert curriculum.students == 2
     state, (levels, plan, metrics) = run(curriculum, 120, both)
     replayed = metrics["replayed"] > 0
     assert plan.learn.all() and 40 < replayed.sum() < 80
     assert learnable(levels[60:][replayed[60:]]).mean() > 0.85  # the middle third
-    assert learnable(state.levels).mean() > 0.85 and finite(metrics)
+    assert learnable(state.buffer.levels).mean() > 0.85 and finite(metrics)
 
 
 def test_mixture_draws_one_curriculum_for_every_update():
@@ -351,7 +351,7 @@ def test_compiles_once(name):
         (lambda: ncc(sample, 8, step_size=1.0, entropy=2.0), "lower step_size"),
         (lambda: ncc(sample, 8, entropy="high"), "entropy must be a finite number"),
         (lambda: ncc(sample, 8, buffer=LevelBuffer(4)), "raise capacity to at least 8"),
-        (lambda: paired(sample, 8, regret="envy"), "unknown score 'envy'"),
+        (lambda: student_regret(sample, 8, regret="envy"), "unknown score 'envy'"),
         (lambda: mixture({}), "at least one"),
         (lambda: mixture({"a": domain_randomisation(sample, 8)}, {"b": 1.0}), "must name the curricula a; got b"),
         (lambda: mixture({"a": domain_randomisation(sample, 8)}, {"a": 0.0}), "weight of 'a'"),
@@ -363,7 +363,7 @@ def test_refuses_static_mistakes(make, message):
 
 
 def test_paired_refuses_a_rollout_without_an_antagonist():
-    curriculum = paired(sample, BATCH, buffer=LevelBuffer(32))
+    curriculum = student_regret(sample, BATCH, buffer=LevelBuffer(32))
     state = curriculum.init(jax.random.key(0))
     levels, plan = curriculum.propose(jax.random.key(1), state)
     with pytest.raises(ValueError, match="students=2"):

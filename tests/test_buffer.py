@@ -138,7 +138,7 @@ def test_insertion_agrees_with_jaxued_where_order_cannot_matter(old_jax, setting
         assert ours == {int(name): (float(score), int(stamp)) for name, score, stamp in expected}
         assert int(state.clock) == theirs["episode_count"]
         # The same levels, in their slots of either buffer, get new scores.
-        chosen = rng.choice(names, 8)
+        chosen = rng.choice(names, 8, replace=False)  # JaxUED takes the last score of a level, we the mean
         slots = jnp.array([list(state.levels["id"]).index(c) for c in chosen], jnp.int32)
         their_slots = jnp.array([list(names).index(c) for c in chosen], jnp.int32)
         renewed = jnp.asarray(rng.uniform(-2, 2, 8), jnp.float32)
@@ -220,14 +220,14 @@ def test_insertion_with_staleness_is_a_loop_from_the_best_newcomer_down(stalenes
     assert int(state.inserted) == entered > 12 and stayed_out > 5
 
 
-def test_the_last_of_several_updates_of_a_slot_counts():
+def test_several_updates_of_a_slot_are_one_with_their_mean():
     buffer = LevelBuffer(4)
     state, _ = fill(buffer, [3.0, 2.0, 1.0])
     slots = jnp.array([1, 0, 1, -1, 0, 2, 1])
     scores = jnp.array([5.0, 6.0, 7.0, 8.0, jnp.nan, -jnp.inf, 9.0])
     after = update(buffer, state, slots, scores, {"parent": jnp.arange(7)})
-    assert after.score.tolist() == [6.0, 9.0, 1.0, -jnp.inf]
-    assert after.extras["parent"].tolist() == [1, 6, 1002, 1000]
+    assert after.score.tolist() == [6.0, 7.0, 1.0, -jnp.inf]
+    assert after.extras["parent"].tolist() == [1, 6, 1002, 1000]  # of the last row that was measured
     assert after.timestamp.tolist() == state.timestamp.tolist() and int(after.clock) == int(state.clock)
 
 

@@ -68,14 +68,14 @@ def test_a_known_level_is_renewed_and_does_not_enter_again():
     assert (int(state.inserted), int(state.clock), int(state.size)) == (4, 5, 4)
 
 
-def test_equal_levels_of_a_batch_enter_once_with_the_last_measure():
+def test_equal_levels_of_a_batch_enter_once_with_their_mean():
     buffer = unique(6)
     state, slots = offer(buffer, made(buffer), [5, 8, 5, 8, 5, 4], [1.0, 2.0, 3.0, 4.0, jnp.nan, jnp.nan])
     assert slots.tolist() == [1, 0, 1, 0, 1, -1]
-    assert contents(state) == {5: (3, 3, 2), 8: (4, 4, 3)}
+    assert contents(state) == {5: (2, 3, 2), 8: (3, 4, 3)}
     # The same of a known level; and a measure that failed leaves the score, but the level was played.
     state, slots = offer(buffer, state, [8, 8, 5], [6.0, 5.0, -jnp.inf])
-    assert slots.tolist() == [0, 0, 1] and contents(state) == {5: (3, 9, 2), 8: (5, 8, 1)}
+    assert slots.tolist() == [0, 0, 1] and contents(state) == {5: (2, 9, 2), 8: (5.5, 8, 1)}
 
 
 def test_rows_that_are_not_offered_know_nothing():
@@ -125,19 +125,23 @@ def test_duplicate_check_agrees_with_jaxued_where_order_cannot_matter(old_jax, r
 
 
 def best_so_far(best, names, scores):
-    """Scores made to rise over all visits of a level, and never to tie."""
+    """Scores made to rise over all visits of a level, never to tie, and the same for a batch's equal levels."""
+    own = {}
     for i, name in enumerate(names.tolist()):
-        scores[i] = best[name] = max(scores[i], best.get(name, scores[i]) + np.float32(1e-3 * (i + 1)))
+        if name not in own:
+            own[name] = max(scores[i], best.get(name, scores[i]) + np.float32(1e-3 * (i + 1)))
+        scores[i] = best[name] = own[name]
     return scores
 
 
 def one_by_one(before, capacity, ids, scores):
     """What ``insert`` says of unique levels, with plain dictionaries: {level: score}, without staleness."""
     held = dict(before)
-    last = {i: s for i, s in zip(ids, scores) if np.isfinite(s)}
-    held |= {i: s for i, s in last.items() if i in before}
+    measured = [(i, s) for i, s in zip(ids, scores) if np.isfinite(s)]
+    mean = {i: np.mean([s for other, s in measured if other == i]) for i, _ in measured}
+    held |= {i: s for i, s in mean.items() if i in before}
     pool = sorted(held.items(), key=lambda pair: pair[1])  # only those from before can be pushed out
-    for i, s in sorted(last.items(), key=lambda pair: -pair[1]):
+    for i, s in sorted(mean.items(), key=lambda pair: -pair[1]):
         if i in before:
             continue
         if len(held) < capacity:
@@ -187,7 +191,7 @@ def test_levels_of_the_world_are_told_apart_by_their_content():
     levels = jax.tree.map(lambda x: np.stack([x] * 5), example)
     levels = levels.replace(gravity=np.array([0, 1, 1, 2, 0], np.float32)[:, None] * np.ones(2, np.float32))
     state, slots = insert(buffer, buffer.init(example), levels, jnp.arange(1.0, 6.0))
-    assert int(state.size) == 3 and slots.tolist() == [0, 2, 2, 1, 0]
+    assert int(state.size) == 3 and slots.tolist() == [1, 2, 2, 0, 1]  # scores 3, 2.5 and 4
 
 
 def test_keys_are_found_wherever_they_are():
@@ -238,11 +242,11 @@ def test_extras_of_any_kind_go_with_their_level():
     ids = np.asarray(state.levels["id"])
     assert sorted(ids) == [2, 3, 4, 5]
     jax.tree.map(np.testing.assert_array_equal, state.extras, extras(ids))
-    # A visit: one more attempt each of the levels in two slots, one of them twice; the last row counts.
+    # A visit: one more attempt each of the levels in two slots, one of them twice: the mean score, the last row's extras.
     slots = jnp.array([1, 3, 1])
     visited = buffer.get(state.extras, slots) | {"parent": jnp.array([7.0, 8.0, 9.0])}
     after = buffer.update(state, slots, jnp.array([10.0, 11.0, 12.0]), visited)
-    assert after.score[slots].tolist() == [12, 11, 12] and after.extras["parent"][slots].tolist() == [9, 8, 9]
+    assert after.score[slots].tolist() == [11, 11, 11] and after.extras["parent"][slots].tolist() == [9, 8, 9]
     assert after.extras["counts"]["solved"].tolist() == state.extras["counts"]["solved"].tolist()
 
 

@@ -14,6 +14,7 @@ from kinetix_ued.levels import load_level
 from kinetix_ued.training import PeriodicEvaluation, Rating, Run, checkpoint, preset, resume, train
 from kinetix_ued.training.callbacks import CsvFile, EarlyStop, ProgressBar, TensorBoard, WeightsAndBiases
 from kinetix_ued.training.callbacks.snapshots import buffers
+from kinetix_ued.training.lock import LOCK
 from kinetix_ued.training.metrics import RunningSolveRate
 
 SHARED = dict(progress=False, checkpoint_every=3, solve_rate_window=2, csv=True, snapshot_every=2)
@@ -115,6 +116,49 @@ def test_an_interrupted_run_with_callbacks_ends_like_an_uninterrupted_one(finish
         assert file.read_bytes() == (whole.path / file.relative_to(run.path)).read_bytes()
 
 
+@pytest.mark.parametrize("error", [RuntimeError("mistake"), SystemExit(3), KeyboardInterrupt(), BrokenPipeError(32, "")])
+def test_an_error_of_a_callback_is_raised_after_saving_and_loses_nothing(finished, tmp_path, error, capsys):
+    """The update whose callbacks were not all called is saved; resuming calls them, so that nothing is left out."""
+    whole, params = finished
+    at = 6  # an evaluation, the best one, and a snapshot are due, and no other checkpoint since 4
+
+    def fail(run, metrics):
+        if run.updates == at:
+            metrics["half"] = 1.0
+            raise error
+
+    path = tmp_path / "run"
+    with pytest.raises(type(error)):
+        train(tiny(path, checkpoint_every=100), callbacks=[evaluation(), fail])
+    assert "saved after update 6" in capsys.readouterr().err
+    saved = Run.load(path)
+    assert saved.updates == at and same(saved.policy.params, params[at])
+    assert saved.counts["evaluation"] == 200 and [line["update"] for line in saved.metrics] == [1, 2, 3, 4, 5]
+    with pytest.raises(type(error)):  # as long as it is not mended, it comes again at once, and costs nothing
+        resume(path, callbacks=[evaluation(), fail])
+    run = resume(path, callbacks=[evaluation()])
+    assert same(run.policy.params, whole.policy.params) and run.counts == whole.counts
+    assert rows(run) == rows(whole) and (path / "snapshots" / "update_000000006" / "levels.png").exists()
+    assert Run.load(path, "best").rating == Rating("evaluation/solve_rate", 0.75)
+    assert checkpoint.saved_updates(path / "checkpoints")[0] == at
+
+
+def test_callbacks_that_cannot_be_closed_keep_no_other_from_it(tmp_path):
+    closed = []
+
+    class Stuck:
+        def __call__(self, run, metrics):
+            run.stop("enough")
+
+        def close(self):
+            closed.append(self)
+            raise OSError("no connection")
+
+    with pytest.raises(OSError, match="no connection"):
+        train(tiny(tmp_path / "run", csv=False, snapshot_every=0), callbacks=[Stuck(), Stuck()])
+    assert len(closed) == 2 and Run.load(tmp_path / "run").updates == 1
+
+
 def test_without_an_evaluation_the_running_solve_rate_tells_the_best(tmp_path):
     lines = []
     run = train(
@@ -125,7 +169,7 @@ def test_without_an_evaluation_the_running_solve_rate_tells_the_best(tmp_path):
     best = max(known, key=lambda line: line[1])  # the first of equals
     loaded = Run.load(run.path, which="best")
     assert (loaded.updates, loaded.rating) == (best[0], Rating("running_solve_rate", best[1]))
-    assert {p.name for p in run.path.iterdir()} == {"config.json", "metrics.jsonl", "checkpoints"}
+    assert {p.name for p in run.path.iterdir()} - {LOCK} == {"config.json", "metrics.jsonl", "checkpoints"}
 
 
 def test_an_evaluation_without_the_rating_number_is_refused(tmp_path):

@@ -2,7 +2,9 @@
 
 import json
 import os
+import random
 import shutil
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -101,6 +103,7 @@ def list_manifest(path):
     (path / "manifest.json").write_text("[]")
 
 
+@pytest.mark.filterwarnings("ignore:.*is used instead")
 @pytest.mark.parametrize("damage", [cut_arrays, cut_manifest, flip_byte, edit_manifest, lose_arrays, list_manifest])
 def test_a_damaged_checkpoint_is_passed_over(tmp_path, damage):
     save(tmp_path, 1)
@@ -174,13 +177,14 @@ def test_an_evaluation_says_more_than_training(tmp_path):
     assert checkpoint.saved_updates(tmp_path) == [1, 3] and best(tmp_path).update == 1
 
 
+@pytest.mark.filterwarnings("ignore:.*is used instead")
 def test_a_damaged_best_gives_way_to_the_next(tmp_path):
     for update, value in ((1, 0.4), (2, 0.9), (3, 0.2), (4, None)):
         rated(tmp_path, update, "running_solve_rate", value, keep=9)
     cut_arrays(tmp_path / "update_000000002")
     assert best(tmp_path).update == 1
     cut_manifest(tmp_path / "update_000000001")
-    assert best(tmp_path).update == 3 and checkpoint.best_rating(tmp_path).value == 0.9
+    assert best(tmp_path).update == 3 and checkpoint.best_rating(tmp_path).value == 0.2
     shutil.rmtree(tmp_path / "update_000000003")
     assert best(tmp_path) is None
 
@@ -209,3 +213,150 @@ def test_a_crash_while_writing_leaves_the_checkpoint_before(tmp_path, monkeypatc
     assert checkpoint.load(tmp_path, make_tree()).update == 1
     save(tmp_path, 2)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["update_000000001", "update_000000002"]
+
+
+def hurt(path, chance):
+    """Damage one file of a checkpoint somewhere: a byte changed, the end cut off, or the file gone."""
+    file = path / chance.choice(["arrays.npz", "manifest.json"])
+    if not file.exists():
+        return None
+    data = bytearray(file.read_bytes())
+    kind = chance.choice(["byte", "cut", "gone"])
+    if kind == "gone":
+        return file.unlink()
+    place = chance.randrange(len(data))
+    if kind == "byte":
+        data[place] ^= 1 + chance.randrange(255)
+    file.write_bytes(data[:place] if kind == "cut" else data)
+
+
+def whole(folder):
+    """Updates whose checkpoint can be loaded, oldest first."""
+    there = (int(path.name[len("update_") :]) for path in folder.glob("update_*"))
+    return sorted(n for n in there if checkpoint.load(folder, make_tree(), which=n) is not None)
+
+
+@pytest.mark.filterwarnings("ignore:.*is used instead")
+@pytest.mark.parametrize("keep", [1, 2])
+def test_damaged_checkpoints_never_crowd_out_whole_ones(tmp_path, keep):
+    """After every save the last whole ones of all that there were are there, whichever were damaged before it."""
+    chance = random.Random(keep)
+    for update in range(1, 41):
+        before = whole(tmp_path)
+        save(tmp_path, update, keep=keep)
+        assert whole(tmp_path) == [*before, update][-keep:]
+        assert checkpoint.load(tmp_path, make_tree()).update == update
+        for path in tmp_path.glob("update_*"):
+            if chance.random() < 0.4:
+                hurt(path, chance)
+
+
+def test_nothing_is_removed_where_the_new_checkpoint_does_not_read_back(tmp_path, monkeypatch):
+    save(tmp_path, 1, keep=1)
+    savez = np.savez
+
+    def failing_disk(file, **arrays):
+        savez(file, **arrays)
+        file.truncate(file.tell() // 2)
+
+    monkeypatch.setattr(np, "savez", failing_disk)
+    with pytest.raises(CheckpointError, match=r"\.update_000000002\.partial cannot be read"):
+        save(tmp_path, 2, keep=1)
+    monkeypatch.undo()
+    assert checkpoint.load(tmp_path, make_tree()).update == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*is used instead")
+def test_the_best_that_is_kept_is_whole(tmp_path):
+    for update, value in ((1, 0.4), (2, 0.9), (3, 0.2)):
+        rated(tmp_path, update, "running_solve_rate", value, keep=3)
+    cut_arrays(tmp_path / "update_000000002")
+    assert checkpoint.best_rating(tmp_path).value == 0.4
+    rated(tmp_path, 4, "running_solve_rate", 0.1)
+    rated(tmp_path, 5, "running_solve_rate", 0.1)
+    assert checkpoint.saved_updates(tmp_path) == [1, 4, 5] and best(tmp_path).update == 1
+
+
+def test_falling_back_is_told_with_both_names(tmp_path):
+    for update in (1, 2, 3):
+        rated(tmp_path, update, "running_solve_rate", update / 10, keep=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert checkpoint.load(tmp_path, make_tree()).update == best(tmp_path).update == 3
+        flip_byte(tmp_path / "update_000000001")
+        assert checkpoint.load(tmp_path, make_tree()).update == best(tmp_path).update == 3
+    lose_arrays(tmp_path / "update_000000003")
+    with pytest.warns(UserWarning, match="update_000000003 cannot be read.*update_000000002 is used instead"):
+        assert checkpoint.load(tmp_path, make_tree()).update == 2
+    cut_manifest(tmp_path / "update_000000003")
+    with pytest.warns(UserWarning, match="update_000000003 cannot be read.*update_000000002 is used instead"):
+        assert best(tmp_path).update == 2
+
+
+def test_a_checkpoint_that_is_removed_while_it_is_read_is_not_called_damaged(tmp_path, monkeypatch):
+    """An evaluation beside a run that goes on: the list of checkpoints is old by the time the first one is read."""
+    save(tmp_path, 1)
+    read = checkpoint._read
+
+    def late(path):
+        monkeypatch.undo()
+        save(tmp_path, 2, keep=1)
+        shutil.rmtree(path, ignore_errors=True)
+        return read(path)
+
+    monkeypatch.setattr(checkpoint, "_read", late)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert checkpoint.load(tmp_path, make_tree()).update == 2
+
+
+STRAY_FOLDERS = ["update_xyz", "update_7", "update_000000002x", "update_0000000001", "update_\u0662" * 9, "x"]
+STRAY_FILES = ["update_000000009", ".update_000000001.partial", "notes.txt", "update_xyz.npz"]
+
+
+def test_what_is_no_checkpoint_is_neither_read_nor_removed(tmp_path):
+    for name in STRAY_FOLDERS:
+        (tmp_path / name).mkdir()
+    for name in STRAY_FILES:
+        (tmp_path / name).write_text("of the user's own")
+    assert checkpoint.saved_updates(tmp_path) == [] and checkpoint.load(tmp_path, make_tree()) is None
+    for update in (1, 2, 10**9):
+        save(tmp_path, update, keep=1)
+    assert checkpoint.saved_updates(tmp_path) == [10**9]
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {*STRAY_FOLDERS, *STRAY_FILES, "update_1000000000"} - {".update_000000001.partial"}
+    save(tmp_path, 9)  # where there is a file of that name, the checkpoint goes before
+    assert checkpoint.load(tmp_path, make_tree(), which=9).update == 9
+
+
+def test_a_checkpoint_that_was_being_replaced_survives_a_crash(tmp_path, monkeypatch):
+    save(tmp_path, 1, make_tree(1))
+    replace = os.replace
+
+    def crash(source, target):
+        if str(source).endswith(".partial"):
+            raise OSError("power cut")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", crash)
+    with pytest.raises(OSError, match="power cut"):
+        save(tmp_path, 1, make_tree(5))
+    monkeypatch.undo()
+    checkpoint.recover(tmp_path)
+    assert_same(checkpoint.load(tmp_path, make_tree()).tree, make_tree(1))
+    save(tmp_path, 1, make_tree(5))
+    assert_same(checkpoint.load(tmp_path, make_tree()).tree, make_tree(5))
+    assert [path.name for path in tmp_path.iterdir()] == ["update_000000001"]
+
+
+@pytest.mark.parametrize("field", ["format", "update", "config", "host", "leaves"])
+@pytest.mark.parametrize("change", ["absent", "of another type"])
+def test_a_manifest_without_a_field_is_a_damaged_one(tmp_path, field, change):
+    save(tmp_path, 1)
+    manifest = json.loads((save(tmp_path, 2) / "manifest.json").read_text())
+    del manifest["checksum"]
+    manifest = {k: v for k, v in manifest.items() if k != field} | ({field: "x"} if change != "absent" else {})
+    manifest["checksum"] = checkpoint._checksum(manifest)
+    (tmp_path / "update_000000002" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.warns(UserWarning, match="update_000000002 (cannot be read|is damaged)"):
+        assert checkpoint.load(tmp_path, make_tree()).update == 1

@@ -36,7 +36,7 @@ def refused(capsys, *arguments) -> str:
 
 @pytest.mark.parametrize(
     "arguments",
-    (["--help"], ["--version"], ["levels", "--help"], ["eval", "--help"], ["bench", "--help"], ["frobnicate"]),
+    (["--help"], ["--version"], ["levels", "--help"], ["eval", "--help"], ["bench", "--help"], ["train", "--help"], ["frobnicate"]),
 )
 def test_help_and_misspelt_commands_do_not_wait_for_jax(arguments):
     code = (
@@ -81,6 +81,11 @@ def test_every_field_of_a_training_configuration_is_an_option(capsys):
         (["train", "--resume", "nowhere", "--preset", "tiny-robust-plr"], "leave --preset out"),
         (["eval", "nowhere"], "nowhere"),
         (["eval", "noop", "--attempts", "0"], "at least 1"),
+        (["eval", "nowhere", "--checkpoint", "²"], r"unknown checkpoint '\xb2'"),
+        (["eval", "nowhere", "--checkpoint", "9" * 5000], "unknown checkpoint"),
+        (["eval", "random:0"], "from 1 to 1000000: write random:8 or random:32"),
+        (["eval", "random:²"], "write random:8 or random:32"),
+        (["eval", "random:7"], "an environment step has 2: use random:6 or random:8"),
         (["eval", "noop", "--levels", "nowhere.json"], "nowhere.json"),
         (["eval", "noop", "--json", "nowhere/report.json"], "nowhere"),
         (["levels", "sample", "--out", "x", "-n", "0"], "at least 1"),
@@ -172,7 +177,9 @@ def test_a_run_is_trained_scored_and_evaluated(folder, capsys, tmp_path, monkeyp
     assert main(["train", "--preset", "tiny-robust-plr", "--out", str(run), "--eval-levels", "4", "--no-progress"]) == 0
     out = capsys.readouterr().out
     report = json.loads((run / "evaluation.json").read_text())
-    assert [policy["name"] for policy in report["policies"]] == ["trained", "untrained", "no-op", "random"]
+    assert [policy["name"] for policy in report["policies"]] == [
+        "trained", "untrained", "noop", "random", "random:8", "random:32"
+    ]  # fmt: skip
     assert report["suites"][0]["size"] == "s" and report["policies"][0]["runs"][0]["source"] == str(run)
     assert len(report["suites"][0]["policies"][0]["levels"]) == 4 and "untrained" in out and str(run) in out
     assert "already holds a run" in refused(capsys, "train", "--preset", "tiny-robust-plr", "--out", run)

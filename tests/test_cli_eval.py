@@ -70,10 +70,16 @@ def test_methods_are_runs_seeds_and_lists_of_runs(tmp_path, loaded):
             f"both={one},{others[1]}",
             "random",
             "noop",
+            "random:8",
+            "slow=random:32",
         ]
     )
-    assert [method.name for method in found] == ["one", "noop", "several", "accel", "both", "random"]
-    assert [len(method.runs) for method in found] == [1, 0, 2, 2, 2, 0]
+    assert [method.name for method in found] == [
+        "one", "noop", "several", "accel", "both", "random", "random:8", "slow"
+    ]  # fmt: skip
+    assert [len(method.runs) for method in found] == [1, 0, 2, 2, 2, 0, 0, 0]
+    (slow, _), = found[7].policies(make("s", frame_skip=4))
+    assert slow.steps == 8
     assert found[2].sources == (str(seeds[1]), str(seeds[0])), "seeds in the order of their numbers"
     assert found[4].sources == (str(one), str(others[1]))
     told = found[3].about()
@@ -87,7 +93,9 @@ def test_methods_are_runs_seeds_and_lists_of_runs(tmp_path, loaded):
         (["nowhere"], "nowhere is no folder"),
         ([f"a={tmp_path}/none-*"], "none-"),
         (["=x"], "name=FOLDER"),
-        ([f"a={one},noop"], "no runs that could be taken together"),
+        ([f"a={one},noop"], "noop is not a run that could be taken together"),
+        ([f"a=random:8,{one}"], "random:8 is not a run that could be taken together"),
+        (["random:eight"], "'random:eight' names no number of frames"),
         ([f"a={one},{one}"], "comes twice"),
         ([f"a={one}", f"a={others[0]}"], "two policies are called a"),
     ):

@@ -92,3 +92,37 @@ def test_benchmarks_of_levels_print_json(run):
     assert [result["what"] for result in found["results"]] == ["random levels", "1 edits"]
     found = json.loads(run("bench", "render", "--pixels", 25, *small))
     assert all(side["median"] > 0 for result in found["results"] for side in result["sides"])
+
+
+def test_bad_files_are_all_named_or_left_out(tmp_path, run, refused, capsys):
+    level, _ = builder.add_circle(empty_level("s"), (2.0, 2.0), 0.3, role="green")
+    folder = tmp_path / "levels"
+    save_level(level, folder / "good.json")
+    bad = [f"bad{i}" for i in range(12)]
+    for name in bad:
+        (folder / f"{name}.json").write_text('{"format": 3}')
+    for words in (
+        ("stats", folder),
+        ("show", folder, "--pixels", 30, "--out", tmp_path / "a.png"),
+        ("convert", folder, "--out", tmp_path / "new"),
+    ):
+        told = refused("levels", *words)
+        assert all(f"{name}.json" in told for name in bad) and "--skip-bad" in told, told
+        assert main([str(word) for word in ("levels", *words, "--skip-bad")]) == 0
+        out, err = capsys.readouterr()
+        assert [f"left out: {folder / name}.json: " in err for name in bad] == [True] * 12
+        assert err.count("\n") == 12 and "bad11" not in out
+    assert 30 <= Image.open(tmp_path / "a.png").width < 60  # one level of 30 pixels and its frame
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["good.json"]
+    with pytest.raises(ValueError, match="bad0.json: .*bad9.json cannot be used either.*skip_bad=True"):
+        load_levels(folder)
+    assert [name.rpartition("/")[2] for name in load_levels(folder, skip_bad=True)[0]] == ["good"]
+    (folder / "good.json").unlink()
+    assert "bad9.json cannot be used either" in refused("levels", "stats", folder, "--skip-bad")
+
+
+def test_files_that_differ_in_their_ending_alone_are_two_levels(tmp_path):
+    for name in ("a", "a.json"):
+        save_level(empty_level("s"), tmp_path / name)
+    names, levels = load_levels([tmp_path / "a", tmp_path / "a.json"])
+    assert [name.rpartition("/")[2] for name in names] == ["a", "a.json"] and len(levels) == 2

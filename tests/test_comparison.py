@@ -8,6 +8,7 @@ import pytest
 
 from kinetix_ued.benchmarks import ComparisonSettings, trained_methods
 from kinetix_ued.cli import main
+from kinetix_ued.training import Run
 from kinetix_ued.training.run import write_config
 
 SMALL = {"steps": 8 * 16 * 2, "progress": False}
@@ -23,7 +24,8 @@ def test_a_comparison_is_trained_once_and_summed_up(tmp_path, capsys):
     first = json.loads((out / "evaluation.json").read_text())
     stamps = {path: path.stat().st_mtime_ns for path in out.rglob("*.npz")}
     capsys.readouterr()
-    assert main([*command, "--methods", "dr", "robust-plr", "--seeds", "2"]) == 0
+    evaluated = ["--set", "eval_levels=2", "--set", "eval_every=1", "--set", "selection_levels=2"]
+    assert main([*command, *evaluated, "--methods", "dr", "robust-plr", "--seeds", "2"]) == 0
     printed, told = capsys.readouterr()
     cells = [line for line in told.splitlines() if ", size s, seed" in line]
     assert cells == [f"{method}, size s, seed {seed}" for seed in (0, 1) for method in ("dr", "robust-plr")]
@@ -31,6 +33,11 @@ def test_a_comparison_is_trained_once_and_summed_up(tmp_path, capsys):
     assert sorted(path.name for path in out.iterdir() if path.is_dir()) == [
         f"{method}-s-{seed}" for method in ("dr", "robust-plr") for seed in (0, 1)
     ]
+
+    runs = {path.name: Run.load(path) for path in out.iterdir() if path.is_dir()}
+    for name, run in runs.items():  # that of the first command was done, so that only its evaluation was missing
+        assert ("evaluation/solve_rate" in run.metrics[0]) == (name != "dr-s-0")
+        assert len(run.evaluation["suites"][0]["levels"]) == 2
 
     found = json.loads((out / "evaluation.json").read_text())
     assert [policy["name"] for policy in found["policies"]] == ["dr", "robust-plr", "noop"]
@@ -59,6 +66,10 @@ def test_a_comparison_is_trained_once_and_summed_up(tmp_path, capsys):
         (["--set", "steps=many"], "steps is of type int"),
         (["--set", "seed=3"], "seed cannot be the same for all runs"),
         (["--preset", "slow"], "unknown preset"),
+        (["--baselines", "nobody"], "unknown baseline 'nobody': use noop, random, random:8, random:32"),
+        (["--baselines", "random:9"], "use random:8 or random:10"),
+        (["--set", "frame_skip=0"], "frame_skip must be at least 1"),
+        (["--set", "eval_every=1", "--set", "selection_seed=1000000007"], "selection_seed=1000000007 is that of"),
         (["--suite", "random-m:2"], "random-m:2 has levels of size 'm' and agents are trained in s: add --sizes m"),
     ),
 )
@@ -67,6 +78,20 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_trained(wrong, wo
     assert main([*arguments, *wrong]) == 2
     assert words in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
+
+
+def test_held_actions_are_among_the_usual_baselines_of_any_frame_skip(tmp_path):
+    names = lambda **changes: [
+        method.name for method in ComparisonSettings(str(tmp_path), preset="tiny", changes=changes).baselines()
+    ]
+    assert names() == ["noop", "random", "random:8", "random:32"]
+    assert names(frame_skip=3) == ["noop", "random", "random:9", "random:33"]
+
+
+def test_a_method_may_have_its_former_name(tmp_path):
+    with pytest.warns(FutureWarning, match="'paired' is called 'student-regret' now"):
+        settings = ComparisonSettings(str(tmp_path), methods=("dr", "paired"))
+    assert settings.methods == ("dr", "student-regret")
 
 
 def test_a_folder_with_another_run_is_left_alone(tmp_path):

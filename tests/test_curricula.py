@@ -19,6 +19,7 @@ from kinetix_ued.curricula import (
     ncc,
     plr,
     robust_plr,
+    student_regret,
 )
 
 BATCH = 8
@@ -83,8 +84,8 @@ def test_plr_moves_to_the_levels_of_high_score(prioritisation):
     difficulty = np.asarray(levels["difficulty"])
     assert abs(difficulty[~replayed].mean() - 0.5) < 0.05
     assert difficulty[100:][replayed[100:]].mean() > 0.85
-    assert np.median(state.score) > 0.9 and int(state.size) == 32
-    np.testing.assert_allclose(state.score, state.levels["difficulty"], rtol=1e-6)
+    assert np.median(state.buffer.score) > 0.9 and int(state.buffer.size) == 32
+    np.testing.assert_allclose(state.buffer.score, state.buffer.levels["difficulty"], rtol=1e-6)
 
 
 def test_plr_metrics():
@@ -95,12 +96,12 @@ def test_plr_metrics():
     }
     assert all(values.shape == (200,) and np.isfinite(values).all() for values in metrics.values())
     quantiles = [float(metrics[f"buffer_score_p{p}"][-1]) for p in (10, 50, 90)]
-    np.testing.assert_allclose(quantiles, np.quantile(state.score, (0.1, 0.5, 0.9)), rtol=1e-5)
+    np.testing.assert_allclose(quantiles, np.quantile(state.buffer.score, (0.1, 0.5, 0.9)), rtol=1e-5)
     np.testing.assert_allclose(metrics["score_mean"], levels["difficulty"].mean(axis=1), rtol=1e-5)
     np.testing.assert_allclose(metrics["score_max"], levels["difficulty"].max(axis=1), rtol=1e-5)
-    assert int(metrics["inserted"].sum()) == int(state.inserted) and int(metrics["buffer_size"][-1]) == 32
+    assert int(metrics["inserted"].sum()) == int(state.buffer.inserted) and int(metrics["buffer_size"][-1]) == 32
     assert not np.asarray(metrics["inserted"])[np.asarray(metrics["replayed"], bool)].any()
-    assert float(metrics["staleness_mean"][-1]) == pytest.approx(float((state.clock - state.timestamp).mean()))
+    assert float(metrics["staleness_mean"][-1]) == pytest.approx(float((state.buffer.clock - state.buffer.timestamp).mean()))
 
 
 def test_robust_plr_learns_from_replays_alone():
@@ -120,24 +121,24 @@ def test_plr_renews_scores_and_what_the_score_remembers():
     assert plan.slots.tolist() == [-1, -1]
     state, _ = update(state, levels, play(levels), plan)
     returns = np.sort(levels["difficulty"])[::-1] ** 2
-    np.testing.assert_allclose(state.extras["max_return"], returns, rtol=1e-6)
-    np.testing.assert_allclose(state.score, returns, rtol=1e-6)
+    np.testing.assert_allclose(state.buffer.extras["max_return"], returns, rtol=1e-6)
+    np.testing.assert_allclose(state.buffer.score, returns, rtol=1e-6)
 
     plan = plan._replace(slots=jnp.array([1, 0], jnp.int32))
-    levels = {"difficulty": state.levels["difficulty"][plan.slots]}
+    levels = {"difficulty": state.buffer.levels["difficulty"][plan.slots]}
     failed = play(levels)._replace(reward=jnp.zeros((2, 2)), value=jnp.full((2, 2), 0.25))
     state, metrics = update(state, levels, failed, plan)
-    np.testing.assert_allclose(state.extras["max_return"], returns, rtol=1e-6)
-    np.testing.assert_allclose(state.score, returns - 0.25, rtol=1e-6)
-    assert int(metrics["replayed"]) == 1 and state.timestamp.tolist() == [4, 3] and int(state.clock) == 4
+    np.testing.assert_allclose(state.buffer.extras["max_return"], returns, rtol=1e-6)
+    np.testing.assert_allclose(state.buffer.score, returns - 0.25, rtol=1e-6)
+    assert int(metrics["replayed"]) == 1 and state.buffer.timestamp.tolist() == [4, 3] and int(state.buffer.clock) == 4
 
     after, metrics = update(state, levels, play(levels, done=jnp.array([False, True])), plan)  # slot 1 is not measured
-    np.testing.assert_allclose(after.score, [returns[0], returns[1] - 0.25], rtol=1e-6)
+    np.testing.assert_allclose(after.buffer.score, [returns[0], returns[1] - 0.25], rtol=1e-6)
     assert float(metrics["scored"]) == 0.5 and float(metrics["score_mean"]) == pytest.approx(returns[0])
 
     nothing = play(levels, done=False)
     after, metrics = update(state, levels, nothing, plan._replace(slots=jnp.array([-1, -1], jnp.int32)))
-    assert after.score.tolist() == state.score.tolist() and float(metrics["score_max"]) == 0
+    assert after.buffer.score.tolist() == state.buffer.score.tolist() and float(metrics["score_max"]) == 0
 
 
 def test_plr_takes_a_score_of_the_user():
@@ -146,7 +147,7 @@ def test_plr_takes_a_score_of_the_user():
 
     curriculum = plr(sample, BATCH, buffer=LevelBuffer(16), score=Score(visits, {"visits": np.int32(0)}))
     state, _ = run(curriculum, 30)
-    assert (state.score == state.extras["visits"]).all() and int(state.score.max()) > 1
+    assert (state.buffer.score == state.buffer.extras["visits"]).all() and int(state.buffer.score.max()) > 1
 
 
 @pytest.mark.parametrize("make", [plr, accel, ncc])
@@ -159,7 +160,7 @@ def test_a_unique_buffer_remembers_a_level_that_comes_again(make):
     options = {"edit": lambda key, levels: levels} if make is accel else {}
     curriculum = make(few, BATCH, buffer=buffer, score=visits, **options)
     state, (levels, plan, _) = run(curriculum, 20)
-    held = state if make is plr else state.buffer
+    held = state.buffer
     assert (plan.slots < 0).all() and int(held.size) == 4
     updates = [int((levels["difficulty"] == level / 4).any(axis=1).sum()) for level in range(4)]
     found = dict(zip((4 * held.levels["difficulty"][:4]).astype(int).tolist(), held.score[:4].tolist()))
@@ -181,14 +182,27 @@ def test_every_curriculum_can_be_made_by_name(name):
     curriculum = make_curriculum(name, sample, BATCH, **options)
     levels, plan = curriculum.propose(jax.random.key(0), curriculum.init(jax.random.key(0)))
     assert levels["difficulty"].shape == plan.slots.shape == (BATCH,)
-    assert bool(plan.learn) == (name in ("dr", "plr", "paired"))  # the others score levels before they learn from any
-    assert curriculum.students == (2 if name == "paired" else 1)
+    assert bool(plan.learn) == (name in ("dr", "plr", "student-regret"))  # the others score levels before they learn from any
+    assert curriculum.students == (2 if name == "student-regret" else 1)
+
+
+def test_a_former_name_works_with_a_note():
+    note = "curriculum 'paired' is called 'student-regret' now: it has no adversary that builds levels"
+    with pytest.warns(FutureWarning, match=note):
+        assert curriculum_options("paired") == curriculum_options("student-regret")
+    with pytest.warns(FutureWarning, match=note):
+        assert make_curriculum("paired", sample, BATCH).students == 2
+    with pytest.warns(FutureWarning, match=note):
+        from kinetix_ued.curricula import paired
+    assert paired is student_regret and "paired" not in CURRICULA
+    with pytest.raises(ImportError, match="adversary"):
+        from kinetix_ued.curricula import adversary  # noqa: F401
 
 
 def test_single_buffer_settings_replace_those_of_the_buffer():
     buffer = LevelBuffer(16, temperature=0.5)
     curriculum = make_curriculum("plr", sample, BATCH, buffer=buffer, capacity=32)
-    assert curriculum.init(jax.random.key(0)).score.shape == (32,)
+    assert curriculum.init(jax.random.key(0)).buffer.score.shape == (32,)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from kinetix_ued.benchmarks import (
     NoopPolicy,
     RandomPolicy,
     Suite,
+    baseline,
     evaluate,
     heldout_random,
     load_suite,
@@ -106,6 +107,47 @@ def test_the_key_decides_random_actions(levels):
     np.testing.assert_array_equal(first.returns, again.returns)
     assert (first.returns != other.returns).any()
     assert (first.returns.std(axis=1) > 0).any(), "attempts at one level must differ"
+
+
+def test_random_actions_are_held_for_whole_steps_and_drawn_again():
+    """Of each environment on its own: one that begins another episode draws then, and holds for as long again."""
+    batch, steps, restart = 3, 4, 6
+    policy = RandomPolicy(ENV.actions, np.int32(steps))
+    carry, actions = policy.initial_carry(batch), []
+    keys = jax.random.split(jax.random.key(0), 14)
+    for t, key in enumerate(keys):
+        if t == restart:  # as evaluate does where an episode ended
+            fresh = policy.initial_carry(batch)
+            carry = jax.tree.map(lambda old, new: old.at[1].set(new[1]), carry, fresh)
+        action, carry = policy.act(key, jnp.zeros((batch, 1)), carry)
+        actions.append(np.asarray(action))
+    actions = np.stack(actions, axis=1)  # (B, T, 6)
+    drawn = np.stack([jax.vmap(ENV.actions.sample)(jax.random.split(key, batch)) for key in keys], axis=1)
+    for row, starts in enumerate(([0, 4, 8, 12], [0, 4, 6, 10], [0, 4, 8, 12])):
+        held = [max(start for start in starts if start <= t) for t in range(len(keys))]
+        np.testing.assert_array_equal(actions[row], drawn[row, held])
+    always = RandomPolicy(ENV.actions)
+    action, _ = always.act(keys[0], jnp.zeros((batch, 1)), always.initial_carry(batch))
+    np.testing.assert_array_equal(action, drawn[:, 0])
+
+
+def test_a_held_action_is_a_number_of_frames_whatever_the_frame_skip(levels):
+    for skip, frames, steps in ((1, 8, 8), (2, 8, 4), (4, 32, 8), (8, 8, 1)):
+        assert baseline(f"random:{frames}", make("s", frame_skip=skip)).steps == steps
+    assert baseline("random", make("s", frame_skip=3)).steps == 1
+    assert kind_of(baseline("random:8", ENV)) == kind_of(baseline("random:32", ENV)), "one program for all"
+    with pytest.raises(ValueError, match="random:8 cannot hold an action for 8 frames .* has 3: use random:6 or random:9"):
+        baseline("random:8", make("s", frame_skip=3))
+    with pytest.raises(ValueError, match="has 16: use random:16$"):
+        baseline("random:8", make("s", frame_skip=16))
+    for wrong in ("random:0", "random:-8", "random:08", "random:", "random:1.5", "random:1000001", "random:x"):
+        with pytest.raises(ValueError, match="from 1 to 1000000: write random:8 or random:32"):
+            baseline(wrong, ENV)
+    with pytest.raises(ValueError, match="unknown baseline 'nothing': use noop, random, random:8, random:32"):
+        baseline("nothing", ENV)
+    # A hold as long as an episode is one constant action for each.
+    still = evaluate(baseline("random:96", ENV), levels[:4], env=ENV, key=jax.random.key(0), attempts=3, batch=5)
+    assert (still.returns.std(axis=1) > 0).any() and still.lengths.max() == STEPS
 
 
 def test_greedy_reaches_the_policy_and_progress_is_told(levels):

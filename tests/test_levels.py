@@ -291,7 +291,7 @@ def test_saving(tmp_path, format):
     save_level(level, path, format=format)
     assert_same_bits(load_level(path), level)
     other = load_level(FILES[1])
-    with pytest.raises(FileExistsError, match="pass overwrite=True"):
+    with pytest.raises(FileExistsError, match="pass --overwrite .overwrite=True."):
         save_level(other, path, format=format)
     assert_same_bits(load_level(path), level)
     save_level(other, path, format=format, overwrite=True)

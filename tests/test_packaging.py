@@ -2,12 +2,16 @@
 
 import ast
 import configparser
+import inspect
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from kinetix_ued.training import field_docs
 from kinetix_ued.world import Frames, Level, WorldState
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,11 +23,26 @@ LAYERS = (
     ("environment", "levels"),
     ("generators",),
     ("agents", "curricula"),
+    ("benchmarks.evaluation",),
     ("training",),
     ("benchmarks",),
     ("commands",),
 )
 """Folders from the lowest up. A folder imports only what stands below it."""
+
+EVALUATION = (
+    "documents episode_bar evaluate fitting heldout holdout policies published report statistics suite suite_levels"
+).split()
+"""Modules of benchmarks that evaluate a policy, wherever it is from: training stands on them, the others on training.
+
+What is imported from the package itself counts as one of them, since it loads the others on first use only.
+"""
+
+
+def layer(name: str) -> str:
+    """The folder in LAYERS of a module with this full name."""
+    folder, inside = (*name.split(".")[1:], "", "")[:2]
+    return "benchmarks.evaluation" if folder == "benchmarks" and (inside in EVALUATION or not inside) else folder
 
 pytestmark = pytest.mark.skipif(not (ROOT / "setup.cfg").exists(), reason="the tests are run away from the repository")
 
@@ -57,6 +76,16 @@ def imports(path: Path, package: str) -> Iterator[tuple[str, int]]:
             yield from ((f"{base}.{alias.name}", node.lineno) for alias in node.names)
 
 
+def imported_layer(name: str) -> str:
+    """The folder in LAYERS of what is imported by this name: a module, or a name in a package."""
+    import kinetix_ued.benchmarks as benchmarks
+
+    prefix, _, last = name.rpartition(".")
+    if prefix == benchmarks.__name__ and last not in EVALUATION and last in benchmarks.__all__:
+        return layer(f"{prefix}.{benchmarks._HOMES[last]}" if last in benchmarks._HOMES else prefix)
+    return layer(name)
+
+
 def test_every_package_is_listed_and_mapped():
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
@@ -86,17 +115,25 @@ def test_imports_point_down():
     height = {name: level for level, names in enumerate(LAYERS) for name in names}
     upward = []
     for package, path in sources():
-        own = package.split(".")[1] if "." in package else None
-        if own is None:  # the package's own modules are the roof
+        if "." not in package:  # the package's own modules are the roof
             continue
+        # The package benchmarks names what is in both of its halves; what it loads at once is tested below.
+        module = package if path.stem == "__init__" else f"{package}.{path.stem}"
+        own = "benchmarks" if module == "kinetix_ued.benchmarks" else layer(module)
         assert own in height, f"{own} has no place in LAYERS"
         for name, line in imports(path, package):
-            parts = name.split(".")
-            if parts[0] != "kinetix_ued" or len(parts) < 2 or parts[1] not in height or parts[1] == own:
+            if not name.startswith("kinetix_ued.") or (other := imported_layer(name)) not in height or other == own:
                 continue
-            if height[parts[1]] >= height[own]:
+            if height[other] >= height[own]:
                 upward.append(f"{path.relative_to(ROOT)}:{line} imports {name}")
     assert not upward, "\n".join(upward)
+
+
+def test_what_evaluates_does_not_load_training():
+    modules = ["kinetix_ued.benchmarks", *(f"kinetix_ued.benchmarks.{name}" for name in EVALUATION)]
+    code = "\n".join(["import sys", *(f"import {name}" for name in modules), "print(*sys.modules)"])
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert set(modules) <= set(loaded) and not [name for name in loaded if name.startswith("kinetix_ued.training")]
 
 
 def test_inside_a_folder_imports_are_relative():
@@ -108,10 +145,45 @@ def test_inside_a_folder_imports_are_relative():
                 )
 
 
+def test_documentation_is_read_alike_whether_or_not_it_was_dedented():
+    """Python 3.13 dedents docstrings as it compiles; what is read out of sources and docstrings is the same."""
+
+    class Documented:
+        """A thing.
+
+        Attributes:
+            size: of it
+        """
+
+        size: int = 1
+        """Size of it,
+        in metres."""
+
+    indented = Documented.__doc__ if "\n        " in Documented.__doc__ else "A thing.\n\n        Attributes:\n            size: of it\n        "
+    for text in (indented, inspect.cleandoc(indented)):
+        Documented.__doc__ = text
+        assert inspect.getdoc(Documented) == "A thing.\n\nAttributes:\n    size: of it"
+    assert field_docs(Documented) == {"size": "Size of it,\nin metres."}
+
+
+def test_the_pythons_that_are_claimed_are_those_that_are_tested():
+    """The README, the classifiers and the requirement name the same versions, and CI runs the first and the last."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    named = re.findall(r"Python :: (3\.\d+)$", config["metadata"]["classifiers"], flags=re.MULTILINE)
+    assert config["options"]["python_requires"] == f">={named[0]}"
+    assert f"Python {named[0]} to {named[-1]}," in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [f"3.{n}" for n in range(int(named[0][2:]), int(named[-1][2:]) + 1)] == named
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    (listed,) = re.findall(r"tests/test_\{([\w,]+)\}\.py", script)
+    assert all((ROOT / "tests" / f"test_{name}.py").exists() for name in listed.split(","))
+    assert "Programming Language :: Python ::" in script and "setup.cfg" in script
+
+
 @pytest.mark.parametrize("structure", (Level, WorldState, Frames))
 def test_docstrings_list_exactly_the_fields_in_order(structure):
-    attributes = structure.__doc__.split("Attributes:")[1]
-    documented = re.findall(r"^ {8}(\w+): ", attributes, flags=re.MULTILINE)
+    attributes = inspect.getdoc(structure).split("Attributes:")[1]  # Python 3.13 takes the indentation away by itself
+    documented = re.findall(r"^ {4}(\w+): ", attributes, flags=re.MULTILINE)
     assert documented == list(structure.__dataclass_fields__)
 
 

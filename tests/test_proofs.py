@@ -160,16 +160,20 @@ def test_files_read_back_and_are_not_replaced_unasked(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"schema": "other"}, "its schema is 'other'"),
+        ({"schema": "other"}, "is not a proof, its schema is 'other'"),
         ({"schema_version": 9}, "schema_version 9"),
-        ({"actions": "discrete"}, "proofs hold 'multi_discrete'"),
-        ({"sequence": [[1, 2]]}, "is no proof"),
-        ({"sequence": [[0, 0, 0, 0, 0, 1, 0]]}, "less than once"),
-        ({"sequence": []}, "is no proof"),
-        ({"sequence": None}, "is no proof"),
+        ({"actions": "discrete"}, "actions: invalid enum value 'discrete'"),
+        ({"sequence": [[1, 2]]}, r"sequence\[0\]: expected 'array' of length 7, got 2"),
+        ({"sequence": [[0, 0, 0, 0, 0, 1, 0]]}, r"sequence\[0\]\[0\]: expected 'int' >= 1"),
+        ({"sequence": [[1, 0, 0, 0, 0, 2, 0]]}, "sequence: multi_discrete actions are .*; step 0 has"),
+        ({"sequence": [[1, 0, 0, 0, 0, 1, 10**30]]}, r"sequence\[0\]\[6\]: "),
+        ({"sequence": [[100_000, 0, 0, 0, 0, 1, 0]] * 2}, "sequence: it has more than 100000 actions"),
+        ({"sequence": []}, "sequence: expected 'array' of length >= 1"),
+        ({"sequence": None}, "sequence: expected 'array', got 'null'"),
         ({"steps": 50}, "record all up to the goal"),
-        ({"steps": None}, "is no proof"),
-        ({"frame_skip": 0}, "frame_skip"),
+        ({"steps": None}, "steps: expected 'int', got 'null'"),
+        ({"steps": True}, "steps: expected 'int', got 'bool'"),
+        ({"frame_skip": 0}, "frame_skip: expected 'int' >= 1"),
     ],
 )
 def test_broken_files_are_refused(tmp_path, changes, words):
@@ -179,7 +183,7 @@ def test_broken_files_are_refused(tmp_path, changes, words):
         load_proof(path)
     assert "proof.json" in str(refusal.value)
     path.write_text("[1, ")
-    with pytest.raises(ValueError, match="is no proof"):
+    with pytest.raises(ValueError, match="proof.json cannot be read"):
         load_proof(path)
 
 

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from kinetix_ued.benchmarks import Evaluation, Suite, as_json, format_table, write_json
+from kinetix_ued.benchmarks import Evaluation, Suite, as_json, format_table, write_json, write_plot
 from kinetix_ued.benchmarks.report import Played, format_html, format_markdown, pooled, provenance, results, thumbnails
 from kinetix_ued.benchmarks.statistics import bootstrap, interquartile_mean, wilson
 from kinetix_ued.environment import make
@@ -183,6 +183,26 @@ def test_markdown_has_every_table_and_says_where_it_is_from(document):
     for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
         columns = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
         assert len(columns) == 1, table
+
+
+def test_names_of_levels_policies_and_suites_reach_every_form_as_text(suite, tmp_path):
+    names = ["<x-name>x</x-name>", "$\\frac$ $", "a\nb|c"]
+    told = {"family": "<x-family>", "title": "<x-title>", "description": "<x-task>", "solved_by": ["<x-by>"]}
+    skipped = (LevelError("<x-file>.json", None, "<x-problem>", "mend it"),)
+    nasty = Suite(suite.levels, tuple(names), ("<x-folder>",) * 3, "<x-source>", (), (told,) * 3, skipped)
+    scores = {name: made_up([[1, 1], [1, 0], [0, 0]]) for name in names}
+    found = results([Played(nasty, scores, scores, name) for name in names], env=ENV, seed=0, greedy=False)
+    text, page = format_markdown(found), format_html(found)
+    assert "<" not in text and text.count("\n## ") == len(names) + 1
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1, table
+    reader = Reader()
+    reader.feed(page)
+    assert not reader.open and not [tag for tag in reader.tags if tag.startswith("x-")]
+    for word in ("name", "family", "title", "task", "by", "file", "problem", "folder", "source"):
+        assert f"&lt;x-{word}&gt;" in page, word
+    write_plot(tmp_path / "plot.png", found)
+    assert (tmp_path / "plot.png").stat().st_size > 5000
 
 
 class Reader(html.parser.HTMLParser):

@@ -135,12 +135,14 @@ def test_learnability_adds_up_visits():
 
 
 def test_learnability_may_forget_older_visits():
-    remembered = {"solved": jnp.array([2.0, 0.0, 1.0, 0.0]), "attempts": jnp.array([2.0, 1.0, 2.0, 0.0])}
+    counted = jnp.array([2.0, 1.0, 2.0, 0.0])
+    remembered = {"solved": jnp.array([2.0, 0.0, 1.0, 0.0]), "attempts": counted, "squares": counted}
     for memory, attempts_then in ((0.0, [2, 1, 2, 0]), (0.5, [3, 1.5, 3, 0])):
         scores, extras = learnability_score(memory).evaluate(rollout(DONE), remembered)
         assert extras["attempts"].tolist() == attempts_then
         assert extras["solved"].tolist() == [2 * memory, 0, memory, 0]
-        np.testing.assert_allclose(scores, learnability(extras["solved"], extras["attempts"]))
+        assert extras["squares"].tolist() == [2 * memory**2 + 2, memory**2 + 1, 2 * memory**2 + 2, 0]
+        np.testing.assert_allclose(scores, learnability(extras["solved"], extras["attempts"], extras["squares"]))
     own = SCORES["learnability"]
     _, extras = own.evaluate(rollout(DONE), remembered)
     assert extras["attempts"].tolist() == [3.5, 1.75, 3.5, 0]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from kinetix_ued.training import Run, TrainedPolicy, preset, resume, resume_seeds, seed_folders, train, train_seeds
+from kinetix_ued.training.recorder import Recorder
 from kinetix_ued.training.run import seed_folder
 
 QUIET = {"progress": False, "eval_levels": 0}
@@ -24,7 +25,7 @@ def same_params(a: TrainedPolicy, b: TrainedPolicy) -> bool:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    return train_seeds(config(tmp_path_factory.mktemp("seeds") / "runs", seed=5))
+    return train_seeds(config(tmp_path_factory.mktemp("seeds") / "runs", seed=5, eval_levels=2))
 
 
 def test_each_seed_is_a_run_of_its_own(trained):
@@ -35,6 +36,8 @@ def test_each_seed_is_a_run_of_its_own(trained):
         assert [line["update"] for line in run.metrics] == list(range(1, run.updates + 1))
         assert run.counts["scoring"] + run.counts["learning"] == run.updates * run.config.update_steps
         assert same_params(Run.load(run.path).policy, run.policy)
+        evaluated = run.evaluation["policies"][0]["runs"][0]
+        assert (evaluated["source"], evaluated["updates"], evaluated["config"]["seed"]) == (str(run.path), run.updates, seed)
     assert not same_params(trained[0].policy, trained[1].policy)
 
 
@@ -47,19 +50,23 @@ def test_they_learn_as_runs_alone_do_up_to_rounding(trained, tmp_path):
         assert one[name] == pytest.approx(other[name], rel=1e-3), name
 
 
-def test_resumed_together_they_end_where_they_would_have(trained, tmp_path):
+@pytest.mark.parametrize("death", ["error", "kill"])
+def test_resumed_together_they_end_where_they_would_have(trained, tmp_path, monkeypatch, death):
     class Died(Exception):
         pass
 
     def die(run, metrics):
-        # The first seed's checkpoint of this update is written by then, the others' are not.
+        # The first seed's checkpoint of this update is written by then; the others' only if nobody kills the process.
         if run.config.seed == 6 and run.updates == 4:
             raise Died
 
     out = tmp_path / "runs"
-    with pytest.raises(Died):
+    with monkeypatch.context() as patch, pytest.raises(Died):
+        if death == "kill":
+            patch.setattr(Recorder, "rescue", lambda recorder: None)
         train_seeds(config(out, seed=5), callbacks=[die])
-    assert Run.load(seed_folder(out, 5)).updates == 4 and Run.load(seed_folder(out, 7)).updates == 2
+    reached = 2 if death == "kill" else 4
+    assert [Run.load(seed_folder(out, seed)).updates for seed in (5, 6, 7)] == [4, reached, reached]
     resumed = resume_seeds(out)
     for run, whole in zip(resumed, trained, strict=True):
         assert run.updates == whole.updates and run.counts == whole.counts and same_params(run.policy, whole.policy)

@@ -5,8 +5,9 @@ from .markdown import format_markdown
 from .page import format_html, thumbnails
 from .plot import write_plot
 from .provenance import commit, machine, versions
-from .results import SCHEMA, SCHEMA_VERSION, Played, as_json, pooled, results
-from .tables import aligned, suite_tables
+from .results import Played, as_json, pooled, results
+from .schema import SCHEMA, SCHEMA_VERSION, read_results
+from .tables import aligned, means_of_policies, suite_tables
 from .terminal import format_table
 
 __all__ = [
@@ -20,7 +21,9 @@ __all__ = [
     "format_markdown",
     "format_table",
     "machine",
+    "means_of_policies",
     "pooled",
+    "read_results",
     "refuse_overwriting",
     "results",
     "suite_tables",

@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from kinetix_ued.whole import whole_file
+from kinetix_ued.writable import refuse_unwritable
 
 
 def refuse_overwriting(path: str | os.PathLike[str], overwrite: bool) -> None:
     """Raise ValueError where ``write_text`` could not write ``path``; to be called before the work is done."""
-    path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder: name a file")
-    if path.exists() and not overwrite:
-        raise ValueError(f"{path} exists already: choose another name, or pass --overwrite")
-    if not path.parent.is_dir():
-        raise ValueError(f"{path.parent} is no folder: create it first, or choose another path")
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder: create it first, or choose another path")
+    refuse_unwritable(path, overwrite)
 
 
 def write_text(path: str | os.PathLike[str], text: str, *, overwrite: bool = False) -> None:
@@ -28,8 +26,9 @@ def write_text(path: str | os.PathLike[str], text: str, *, overwrite: bool = Fal
         ValueError: where ``path`` exists already, unless ``overwrite``.
     """
     refuse_overwriting(path, overwrite)
+    # A name may hold half a character (a lone surrogate), which UTF-8 has no bytes for.
     with whole_file(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: str | os.PathLike[str], data: Any, *, overwrite: bool = False) -> None:

@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from .account import budget_of, code_of, holdout_of, machine_of, minutes_of, protocol_of, seeds_of, steps_of, suite_of
-from .tables import Table, as_markdown, suite_tables
+from .tables import Table, as_markdown, escape_markdown, suite_tables
 
 
 def format_markdown(document: Mapping[str, Any]) -> str:
-    """Every table of every suite, and where the numbers are from."""
-    parts = ["# Evaluation", protocol_of(document)]
+    """Every table of every suite, and where the numbers are from. Names and titles are escaped."""
+    parts = ["# Evaluation", escape_markdown(protocol_of(document))]
     for suite in document["suites"]:
-        parts += [f"## {suite['suite']}", suite_of(suite)]
+        parts += [f"## {escape_markdown(suite['suite'])}", escape_markdown(suite_of(suite))]
         if suite["skipped"]:
-            files = "\n".join(f"- {entry['problem']}" for entry in suite["skipped"])
+            files = "\n".join(f"- {escape_markdown(entry['problem'])}" for entry in suite["skipped"])
             parts.append(f"Left out, {len(suite['skipped'])} that are no levels:\n\n{files}")
         for table in suite_tables(suite):
             parts += [f"### {table.title}", as_markdown(table)]
-    parts += ["## Policies", as_markdown(policies_table(document)), *origin(document)]
+    parts += ["## Policies", as_markdown(policies_table(document)), *map(escape_markdown, origin(document))]
     return "\n\n".join(parts) + "\n"
 
 

@@ -62,7 +62,8 @@ def _panel(panel: Any, suite: Mapping[str, Any], names: list[str]) -> None:
     panel.set_xlim(low, min(max(high, low + SPAN), 1.005))
     panel.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     panel.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    panel.set_yticks(range(len(names)), names)
-    panel.set_title(f"{suite['suite']}, {len(suite['levels'])} levels")
+    # Names are text: matplotlib would read what stands between two dollar signs as a formula.
+    panel.set_yticks(range(len(names)), names, parse_math=False)
+    panel.set_title(f"{suite['suite']}, {len(suite['levels'])} levels", parse_math=False)
     panel.set_xlabel("solve rate, interquartile mean")
     panel.grid(axis="x", alpha=0.3)

@@ -27,10 +27,7 @@ from ..statistics import (
 )
 from ..suite import Suite
 from .provenance import commit, machine, versions
-
-SCHEMA = "kinetix-ued/evaluation"
-SCHEMA_VERSION = 2
-"""Raised when a reader of the older JSON would misread the newer one; new fields do not raise it."""
+from .schema import SCHEMA, SCHEMA_VERSION
 
 CONFIDENCE = 0.95
 """Of all intervals."""

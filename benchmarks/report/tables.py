@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+
+from kinetix_ued.terminal import printable
 
 Document = Mapping[str, Any]
 """What ``results`` returns, or a part of it; docs/evaluation.md describes the fields."""
@@ -43,6 +46,17 @@ def summary_table(suite: Document) -> Table:
             ]
         )
     return Table("Solve rates", head, rows)
+
+
+def means_of_policies(suite: Document) -> Table:
+    """A policy a row: mean solve rate with its interval, mean return, mean length [environment steps]."""
+    rows = []
+    for policy in suite["policies"]:
+        mean = policy["mean"]
+        value = mean["mean_return"]
+        solved = with_interval(mean["solve_rate"], mean["interval"])
+        rows.append([policy["name"], solved, "-" if value is None else f"{value:.3f}", f"{mean['mean_length']:.1f}"])
+    return Table("Means", ["policy", "solved", "return", "length"], rows)
 
 
 def improvement_table(suite: Document) -> Table | None:
@@ -113,15 +127,35 @@ def suite_tables(suite: Document, *, levels: bool = True) -> list[Table]:
 
 
 def aligned(table: Table) -> str:
-    """A table for the terminal."""
-    lines = [table.head, *table.rows]
+    """A table for the terminal, with every name printable."""
+    lines = [[printable(cell) for cell in line] for line in (table.head, *table.rows)]
     widths = [max(len(line[c]) for line in lines) for c in range(len(table.head))]
     fill = lambda line: [cell.ljust(w) if c == 0 else cell.rjust(w) for c, (cell, w) in enumerate(zip(line, widths))]
-    return "\n".join([f"{table.title}:", *("  ".join(fill(line)).rstrip() for line in lines)])
+    return "\n".join([f"{printable(table.title)}:", *("  ".join(fill(line)).rstrip() for line in lines)])
 
 
 def as_markdown(table: Table) -> str:
     """A table in Markdown."""
-    cells = lambda line: "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |"
+    cells = lambda line: "| " + " | ".join(map(escape_markdown, line)) + " |"
     rule = "|---" + "|---:" * (len(table.head) - 1) + "|"
     return "\n".join([cells(table.head), rule, *map(cells, table.rows)])
+
+
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+def escape_markdown(text: str) -> str:
+    r"""``text`` as one line of Markdown that shows exactly its characters: in a cell, a heading or a paragraph.
+
+    HTML, emphasis, code, links and the ends of cells are taken from it; white space and control characters become a
+    space, so that nothing in it begins another line.
+
+    >>> print(escape_markdown("<b>a|b</b> *c* one_legged_hopper [d](e) 50.0% [1, 2]"))
+    &lt;b&gt;a\|b&lt;/b&gt; \*c\* one_legged_hopper [d]\(e) 50.0% [1, 2]
+    """
+    text = "".join(c if c.isprintable() else " " for c in text)
+    text = re.sub(r"[\\|`*~]", r"\\\g<0>", " ".join(text.split()))
+    text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)  # inside a word it has no meaning
+    text = re.sub(r"\]([(\[:])", r"]\\\1", text)  # a link needs both brackets beside each other
+    text = re.sub(r"^([#+=-]|\d+[.)])(?= |$)", lambda m: m[1][:-1] + "\\" + m[1][-1], text)  # a heading or a list
+    return re.sub("[&<>]", lambda m: _ENTITIES[m[0]], text)

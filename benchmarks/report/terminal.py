@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from kinetix_ued.terminal import printable
+
 from ..evaluate import Evaluation
 from ..suite import Suite
 from .results import Evaluations, groups, kinds, pooled
@@ -29,17 +31,17 @@ def format_table(suite: Suite, evaluations: Evaluations, *, rows: bool = True) -
         evaluations: by name of the policy; several stand side by side, and several runs of one are taken together.
         rows: False leaves the single levels out.
     """
-    scores = {name: pooled(found) for name, found in evaluations.items()}
+    scores = {printable(name): pooled(found) for name, found in evaluations.items()}
     families = groups(kinds(suite))
     columns = [column for column in _COLUMNS if rows or column[0] != _INTERVAL]
     lines = [["level"] + [title for _ in scores for title, _, _ in columns]]
     indent = "  " if rows else ""
     for family, members in families.items():
         if rows:
-            lines.append([family])
+            lines.append([printable(family)])
             for i in members:
-                lines.append([indent + suite.names[i], *_cells(scores, columns, np.array([i]))])
-        label = f"mean of {len(members)}" if rows else family
+                lines.append([indent + printable(suite.names[i]), *_cells(scores, columns, np.array([i]))])
+        label = f"mean of {len(members)}" if rows else printable(family)
         lines.append([indent + label, *_cells(scores, columns, members)])
     if len(families) > 1:
         lines.append([f"all {len(suite.names)} levels", *_cells(scores, columns, np.arange(len(suite.names)))])

@@ -42,9 +42,6 @@ CONFIDENCE = 0.9
 RELUCTANCE = (0.0, 0.5, 0.75, 0.9)
 """Probabilities to go on with the choice of the last segment, one of them for each sequence and channel."""
 
-TRIAL = 1
-"""Folded into a generation's key for the disturbances of the trial that follows it."""
-
 CHOICES = max(MultiDiscrete.heads)
 
 
@@ -86,7 +83,7 @@ def open_chances(level: Level) -> jax.Array:
     """Equal chances (6, choices) for all that a level's channels can do; those that nothing listens to stay off."""
     choice = jnp.arange(CHOICES)
     possible = (choice < jnp.array(MultiDiscrete.heads)[:, None]) & (driven_channels(level)[:, None] | (choice == 0))
-    return possible / possible.sum(axis=1, keepdims=True)
+    return possible / possible.sum(axis=1, keepdims=True, dtype=jnp.float32)
 
 
 @jax.jit
@@ -99,7 +96,7 @@ def unbiased(level: Level) -> Beliefs:
 @jax.jit
 def leaning(level: Level, sequence: jax.Array) -> Beliefs:
     """Beliefs of one level that lean towards a sequence (S, 6)."""
-    chances = CONFIDENCE * jax.nn.one_hot(sequence, CHOICES) + (1 - CONFIDENCE) * open_chances(level)
+    chances = CONFIDENCE * jax.nn.one_hot(sequence, CHOICES, dtype=jnp.float32) + (1 - CONFIDENCE) * open_chances(level)
     return Beliefs(chances, sequence.astype(jnp.int8), jnp.float32(-jnp.inf))
 
 
@@ -183,7 +180,7 @@ def _learn(
     """New beliefs about one level from its sequences (P, S, 6), their fitness (P) and outcomes (P, draws)."""
     value, elite = jax.lax.top_k(fitness, max(2, int(population * ELITE_SHARE)))
     used = jnp.arange(SEGMENTS) * hold < outcome.steps[elite].max(axis=1)[:, None]  # (elite, S)
-    taken = jax.nn.one_hot(sequences[elite], CHOICES) * used[..., None, None]
+    taken = jax.nn.one_hot(sequences[elite], CHOICES, dtype=jnp.float32) * used[..., None, None]
     count = used.sum(axis=0)[:, None, None]
     seen = jnp.where(count > 0, taken.sum(axis=0) / jnp.maximum(count, 1), beliefs.chances)
     chances = (1 - MEMORY) * seen + MEMORY * beliefs.chances
@@ -212,14 +209,11 @@ def replay_disturbed(
     *,
     draws: int,
 ) -> Outcome:
-    """Outcomes (W, draws) of one sequence (W, S, 6) in each of W levels under disturbed starts, the first undisturbed.
-
-    The disturbances are others than those of ``generation`` under the same keys.
-    """
+    """Outcomes (W, draws) of one sequence (W, S, 6) in each of W levels under disturbed starts, the first undisturbed."""
     width = hold.shape[0]
 
     def starts_of(key: jax.Array, level: Level) -> Level:
-        return disturbed(jax.random.split(jax.random.fold_in(key, TRIAL), draws), level, distance)
+        return disturbed(jax.random.split(key, draws), level, distance)
 
     starts = jax.vmap(starts_of)(keys, levels)
     starts = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), starts)

@@ -26,7 +26,7 @@ def disturb(key: jax.Array, level: Level, distance: float | jax.Array = DISTURBA
         distance: the longest vector [m].
     """
     bodies = level.active.shape[-1]
-    u_angle, u_length = jax.random.uniform(key, (2, bodies))
+    u_angle, u_length = jax.random.uniform(key, (2, bodies), jnp.float32)
     angle, length = 2 * jnp.pi * u_angle, distance * jnp.sqrt(u_length)
     vectors = length[:, None] * jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=-1)
 

@@ -169,7 +169,8 @@ def _pick(u_pick: jax.Array, u_greed: jax.Array, archive: Archive, longest: jax.
     """Places (P) of states to go on from."""
     there = (archive.worth < jnp.inf) & (archive.length < jnp.minimum(longest, SEGMENTS))
     nearness = jnp.where(there, archive.distance, jnp.inf).min() - archive.distance
-    weights = jnp.where(there, jnp.exp(jnp.array(GREED)[:, None] * nearness) / jnp.sqrt(1.0 + archive.picks), 0.0)
+    pull = jnp.exp(jnp.array(GREED, jnp.float32)[:, None] * nearness)
+    weights = jnp.where(there, pull / jnp.sqrt(1.0 + archive.picks), 0.0)
     greed = jnp.minimum((u_greed * len(GREED)).astype(jnp.int32), len(GREED) - 1)
     return picked(u_pick, weights[greed])
 
@@ -214,7 +215,7 @@ def _follow(
         carry = jax.lax.fori_loop(0, hold, step, carry)
         return carry, (carry[0], carry[2], carry[3])
 
-    carry = world, time, jnp.zeros(count), going, jnp.zeros(count, bool)
+    carry = world, time, jnp.zeros(count, jnp.float32), going, jnp.zeros(count, bool)
     (_, time, _, _, goal), trail = jax.lax.scan(segment, carry, jnp.swapaxes(presses, 0, 1))
     return goal, time, trail
 
@@ -235,7 +236,7 @@ def _file(
     cells = _cell(level, worlds, cell)
     place = (cells % STATES).astype(jnp.int32)
     worth = jnp.where(alive, length * hold + NEARNESS_WORTH * distance, jnp.inf)
-    best = jnp.full(STATES, jnp.inf).at[place].min(worth)
+    best = jnp.full(STATES, jnp.inf, jnp.float32).at[place].min(worth)
     number = jnp.where(alive & (worth == best[place]), jnp.arange(count), count)
     chosen = jnp.full(STATES, count).at[place].min(number)
     there = chosen < count

@@ -46,10 +46,11 @@ def mend(
         end: steps of them that matter.
         distance: longest disturbance of a start [m].
     """
-    random = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+    key_edits, key_starts = jax.random.split(key)
+    random = np.random.default_rng(np.asarray(jax.random.key_data(key_edits)))
     channels = np.flatnonzero((actions != 0).any(axis=0))
     candidates = np.stack([actions] + [_edited(random, actions, channels, end + TAIL) for _ in range(EDITED - 1)])
-    outcome = _judged(env, [key] * EDITED, level, candidates, distance)
+    outcome = _judged(env, [key_starts] * EDITED, level, candidates, distance)
     value = outcome.goal.mean(axis=1) - HASTE * outcome.steps.mean(axis=1) - ~outcome.goal[:, 0]
     best = int(np.argmax(value))
     best = best if value[best] > value[0] + GAIN else 0

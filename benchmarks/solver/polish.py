@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kinetix_ued.environment import KinetixEnv
+from kinetix_ued.randomness import stream
 from kinetix_ued.training import preset, train
 from kinetix_ued.world import SIZES, Level, Size
 
@@ -57,7 +58,7 @@ def polish(
             solve_rate_window=5, checkpoint_every=10**6,
         )  # fmt: skip
         run = train(config, generator=_Only(level))
-    key_play, key_test, key_trial = jax.random.split(jax.random.key(seed), 3)
+    key_play, key_test, key_trial = jax.random.split(stream(seed, "POLI"), 3)
     actions, outcome = jax.device_get(_episodes(run.env, run.policy.network, run.policy.params, key_play, level))
     solution.nearest = float(outcome.nearest.min())
     order = np.argsort(np.where(outcome.goal, outcome.steps, np.iinfo(np.int32).max), kind="stable")
@@ -116,8 +117,8 @@ def _episodes(env: KinetixEnv, network: Any, params: Any, key: jax.Array, level:
         )
         return (jax.vmap(env.observe)(state), state, memory, playing & ~done, outcome), action
 
-    no, zero = jnp.zeros(EPISODES, bool), jnp.zeros(EPISODES)
-    first = Outcome(no, no, jnp.zeros(EPISODES, jnp.int32), jnp.full(EPISODES, jnp.inf), zero)
+    no, zero = jnp.zeros(EPISODES, bool), jnp.zeros(EPISODES, jnp.float32)
+    first = Outcome(no, no, jnp.zeros(EPISODES, jnp.int32), jnp.full(EPISODES, jnp.inf, jnp.float32), zero)
     carry = observation, state, network.initial_carry(EPISODES), ~no, first
     carry, actions = jax.lax.scan(step, carry, jax.random.split(key, env.max_steps))
     return jnp.swapaxes(actions, 0, 1), carry[-1]

@@ -11,13 +11,13 @@ import jax.numpy as jnp
 def uniforms(key: jax.Array, *shapes: tuple[int, ...]) -> list[jax.Array]:
     """Independent numbers in [0, 1) of these shapes."""
     ends = [sum(math.prod(shape) for shape in shapes[: i + 1]) for i in range(len(shapes))]
-    flat = jax.random.uniform(key, (ends[-1],))
+    flat = jax.random.uniform(key, (ends[-1],), jnp.float32)
     return [flat[end - math.prod(shape) : end].reshape(shape) for end, shape in zip(ends, shapes)]
 
 
 def among(u: jax.Array, values: tuple[float, ...]) -> jax.Array:
     """One of ``values`` for each number of ``u``, all equally likely."""
-    return jnp.array(values)[jnp.minimum((u * len(values)).astype(jnp.int32), len(values) - 1)]
+    return jnp.array(values, jnp.float32)[jnp.minimum((u * len(values)).astype(jnp.int32), len(values) - 1)]
 
 
 def logistic(u: jax.Array) -> jax.Array:
@@ -36,4 +36,4 @@ def picked(u: jax.Array, weights: jax.Array) -> jax.Array:
     """Indices (...) along the last axis of ``weights`` (..., K), drawn in proportion to them by ``u`` (...)."""
     total = jnp.cumsum(weights, axis=-1)
     below_one = u[..., None] * (1 - 1e-6)  # or rounding now and then gives an index whose weight is zero
-    return (below_one * total[..., -1:] >= total).sum(axis=-1)
+    return (below_one * total[..., -1:] >= total).sum(axis=-1, dtype=jnp.int32)

@@ -75,9 +75,10 @@ def play(env: KinetixEnv, levels: Level, segments: jax.Array, hold: jax.Array, h
         goal=jnp.zeros(batch, bool),
         failure=jnp.zeros(batch, bool),
         steps=jnp.zeros(batch, jnp.int32),
-        nearest=jnp.full(batch, jnp.inf),
-        mean_distance=jnp.zeros(batch),
+        nearest=jnp.full(batch, jnp.inf, jnp.float32),
+        mean_distance=jnp.zeros(batch, jnp.float32),
     )
-    carry = jnp.int32(0), (first.world, first.time, first.last_distance), limit > 0, start, jnp.zeros(batch)
+    total = jnp.zeros(batch, jnp.float32)
+    carry = jnp.int32(0), (first.world, first.time, first.last_distance), limit > 0, start, total
     _, _, _, outcome, total = jax.lax.while_loop(lambda carry: carry[2].any(), step, carry)
     return outcome._replace(mean_distance=total / jnp.maximum(outcome.steps, 1))

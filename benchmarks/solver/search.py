@@ -221,9 +221,10 @@ def _mend(
     results = []
     for task, key in zip(tasks[:busy], keys):
         end = int(task.sequence.any(axis=1).nonzero()[0].max(initial=0)) + 1
-        sequence, good = mend(env, key, task.level, task.sequence, end, settings.distance)
+        key_mend, key_trial = jax.random.split(key)
+        sequence, good = mend(env, key_mend, task.level, task.sequence, end, settings.distance)
         last = task.age + 1 >= settings.mendings
-        tested = trial(env, key, task.level, sequence, settings.distance) if good or last else None
+        tested = trial(env, key_trial, task.level, sequence, settings.distance) if good or last else None
         results.append((sequence, tested, last))
 
     def note(i: int) -> Callable[[_Task], None]:
@@ -253,9 +254,10 @@ def _evolve(
     horizon[busy:] = 0  # idle
     tilt = np.array([0.0 if refining else TILTS[min(task.age, len(TILTS) - 1)] for task in tasks], np.float32)
     far = np.float32(settings.distance)
+    keys = jax.vmap(jax.random.split)(keys)
     results = generation(
         env,
-        keys,
+        keys[:, 0],
         levels,
         _stack([task.beliefs for task in tasks]),
         hold,
@@ -269,7 +271,7 @@ def _evolve(
     tested = None
     if (found.share > 0).any():
         limit = np.where(horizon > 0, env.max_steps, 0).astype(np.int32)
-        tested = replay_disturbed(env, keys, levels, beliefs.best, hold, limit, far, draws=settings.trials)
+        tested = replay_disturbed(env, keys[:, 1], levels, beliefs.best, hold, limit, far, draws=settings.trials)
         tested = jax.device_get(tested)
 
     def note(i: int) -> Callable[[_Task], None]:

@@ -78,7 +78,8 @@ def pushed_inside(level: Level, body: jax.Array) -> Level:
     lowest = lambda x: jnp.min(jnp.where(group[:, None], x, jnp.inf), axis=0)
     low = lowest(level.position + jnp.min(reach, axis=1) - radius)
     high = -lowest(-level.position - jnp.max(reach, axis=1) - radius)
-    up, down = jnp.array([0.0, FLOOR_HEIGHT]) - low, ROOM_SIZE - high  # least and greatest way that keeps all inside
+    floor = jnp.array([0.0, FLOOR_HEIGHT], jnp.float32)
+    up, down = floor - low, ROOM_SIZE - high  # least and greatest way that keeps all inside
     move = jnp.where(up <= down, jnp.clip(0.0, up, jnp.maximum(up, down)), (up + down) / 2)
     up, down = -lowest(level.position), ROOM_SIZE + lowest(-level.position)
     move = jnp.where(up <= down, jnp.clip(move, up, jnp.maximum(up, down)), move)

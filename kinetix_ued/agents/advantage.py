@@ -5,6 +5,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from kinetix_ued.world import varying_like
+
 
 def generalised_advantages(
     reward: jax.Array, done: jax.Array, value: jax.Array, last_value: jax.Array, gamma: float, lambda_: float
@@ -31,5 +33,5 @@ def generalised_advantages(
         advantage = reward + future - value
         return (advantage, value), advantage
 
-    start = (jnp.zeros_like(last_value), last_value)
+    start = varying_like((jnp.zeros_like(last_value), last_value), last_value, reward, done, value)
     return jax.lax.scan(step, start, (reward, done, value), reverse=True)[1]

@@ -60,7 +60,8 @@ class MultiCategorical:
 
     def sample(self, key: jax.Array) -> jax.Array:
         """A random action (..., heads)."""
-        return jnp.argmax(self._padded(self.logits + jax.random.gumbel(key, self.logits.shape)), -1).astype(jnp.int32)
+        noise = jax.random.gumbel(key, self.logits.shape, jnp.float32)
+        return jnp.argmax(self._padded(self.logits + noise), -1).astype(jnp.int32)
 
     def mode(self) -> jax.Array:
         """The most likely action (..., heads)."""

@@ -117,7 +117,7 @@ class Gate(nn.Module):
     def __call__(self, old: jax.Array, new: jax.Array) -> jax.Array:
         # Six products of one width each. Fewer, wider ones were no faster on a CPU: slicing their result costs as much.
         product = lambda x, name: Dense(x.shape[-1], use_bias=False, dtype=self.dtype, name=name)(x)
-        bias = self.param("bias", nn.initializers.zeros, old.shape[-1:]).astype(new.dtype)
+        bias = self.param("bias", nn.initializers.zeros, old.shape[-1:], jnp.float32).astype(new.dtype)
         reset = nn.sigmoid(product(new, "reset_new") + product(old, "reset_old"))
         update = nn.sigmoid(product(new, "update_new") + product(old, "update_old") - bias)
         candidate = nn.tanh(product(new, "candidate_new") + product(reset * old, "candidate_old"))

@@ -44,6 +44,6 @@ class ActorCritic(nn.Module):
         outputs = outputs_of(self.actions)
         log_std = None
         if not heads_of(self.actions):
-            log_std = self.param("log_std", nn.initializers.zeros, (outputs,))
+            log_std = self.param("log_std", nn.initializers.zeros, (outputs,), jnp.float32)
         distribution = distribution_of(self.actions, tower("actor", outputs, 0.01), log_std)
         return distribution, tower("critic", 1, 1.0)[..., 0]

@@ -54,7 +54,7 @@ class NormalisedPolicy(Policy):
 
     def init(self, key: jax.Array, observation: Any) -> Params:
         moments = {
-            name: Moments(jnp.zeros(()), jnp.zeros(rows.shape[-1]), jnp.zeros(rows.shape[-1]))
+            name: Moments(*(jnp.zeros(shape, jnp.float32) for shape in ((), rows.shape[-1], rows.shape[-1])))
             for name, rows in _features(observation).items()
         }
         return {"network": super().init(key, observation), "moments": moments}

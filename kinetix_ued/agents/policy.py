@@ -85,7 +85,7 @@ class Policy:
 
     def initial_carry(self, batch: int) -> Carry:
         """The carry (batch, ...) at the start of episodes."""
-        return jnp.zeros((batch, self.network.memory.size)) if self.recurrent else ()
+        return jnp.zeros((batch, self.network.memory.size), jnp.float32) if self.recurrent else ()
 
     def apply(
         self, params: Params, carry: Carry, observation: Any, reset: jax.Array

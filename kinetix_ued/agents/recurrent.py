@@ -33,7 +33,7 @@ class GatedRecurrentUnit(nn.Module):
         size = self.size
         from_input = Dense(3 * size, dtype=self.dtype, name="input")(inputs)
         kernel = self.param("recurrent", _orthogonal_blocks, (size, 3 * size)).astype(from_input.dtype)
-        bias = self.param("candidate_bias", nn.initializers.zeros, (size,)).astype(from_input.dtype)
+        bias = self.param("candidate_bias", nn.initializers.zeros, (size,), jnp.float32).astype(from_input.dtype)
 
         def step(carry: jax.Array, step_inputs: tuple[jax.Array, jax.Array]):
             from_input, reset = step_inputs

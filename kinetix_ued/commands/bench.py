@@ -7,12 +7,14 @@ import json
 import sys
 from typing import Any
 
+from . import robustness
 from .common import positive, seed
 
 SUBJECTS = {
     "buffer": "what a level buffer costs, by its capacity",
     "generators": "levels a second that are generated and edited",
     "render": "pictures a second",
+    "robustness": "what comes of damaged files and killed runs; nothing may end in a raw exception",
     "train": "environment steps a second of whole PPO updates, where their time goes, and memory",
     "validity": "generated and edited levels that break a rule; there should be none",
 }
@@ -31,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         subject = subjects.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
         arguments, measure = _SUBJECTS[name]
         arguments(subject)
-        subject.set_defaults(measure=measure)
+        if measure:
+            subject.set_defaults(measure=measure)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -159,10 +162,14 @@ _SUBJECTS = {
     "buffer": (_buffer_arguments, _buffer),
     "generators": (_generators_arguments, _generators),
     "render": (_render_arguments, _render),
+    "robustness": (robustness.add_arguments, None),
     "train": (_train_arguments, _train),
     "validity": (_validity_arguments, _validity),
 }
-"""For each subject its options, and the function that measures: what it found, for JSON and as text."""
+"""For each subject its options, and the function that measures: what it found, for JSON and as text.
+
+None where the subject brings its own ``run``.
+"""
 
 
 def _settings(kind: type, arguments: argparse.Namespace) -> Any:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+import sys
+from collections.abc import Iterable
 from typing import Any
+
+from kinetix_ued.terminal import printable
 
 
 def positive(text: str) -> int:
@@ -25,29 +26,16 @@ def seed(text: str) -> int:
     return number
 
 
-def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Raise ValueError for a file that is there already, unless it may be overwritten."""
-    if path.exists() and not overwrite:
-        raise ValueError(f"{path} exists already: choose another name, or pass --overwrite")
-
-
-@contextmanager
-def episode_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar for ``evaluate``, on a terminal only, gone when it is done."""
-    from tqdm import tqdm
-
-    with tqdm(desc=title, unit="episode", disable=None, leave=False, dynamic_ncols=True) as bar:
-
-        def update(ended: int, total: int) -> None:
-            bar.total = total
-            bar.update(ended - bar.n)
-
-        yield update
+def tell_skipped(errors: Iterable[Exception]) -> None:
+    """Name each file that was left out, and what is wrong with it, on standard error."""
+    for error in errors:
+        print(f"left out: {printable(error)}", file=sys.stderr)
 
 
 def play(name: str, policy: Any, suite: Any, env: Any, **options: Any) -> Any:
     """``evaluate`` under a progress bar."""
     from kinetix_ued.benchmarks import evaluate
+    from kinetix_ued.benchmarks.episode_bar import episode_bar
 
     with episode_bar(f"evaluating {name}") as progress:
         return evaluate(policy, suite.levels, env=env, progress=progress, **options)

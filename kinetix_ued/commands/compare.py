@@ -6,7 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from .common import positive, refuse_existing
+from kinetix_ued.writable import refuse_unwritable, refuse_unwritable_folder
+
+from .common import positive
 from .scoring import FORMS, score, suites_of, write_files
 
 FILES = dict(zip(FORMS, ("evaluation.json", "evaluation.md", "evaluation.html", "evaluation.png"), strict=True))
@@ -15,7 +17,7 @@ FILES = dict(zip(FORMS, ("evaluation.json", "evaluation.md", "evaluation.html", 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    methods, baselines = ("dr", "robust-plr", "accel", "sfl"), ("noop", "random")
+    methods = ("dr", "robust-plr", "accel", "sfl")
     add(
         "--methods",
         nargs="+",
@@ -37,10 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--baselines",
         nargs="*",
-        choices=baselines,
-        default=baselines,
         metavar="NAME",
-        help="what to show beside them (%(default)s)",
+        help="what to show beside them: noop, random, random:FRAMES (noop random random:8 random:32)",
     )
     add(
         "--suite",
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from kinetix_ued.benchmarks import ComparisonSettings, refuse_unplayable, trained_methods
-    from kinetix_ued.benchmarks.methods import load_methods, shared_environment
+    from kinetix_ued.benchmarks.methods import shared_environment
 
     settings = ComparisonSettings(
         out=arguments.out,
@@ -67,13 +67,15 @@ def run(arguments: argparse.Namespace) -> int:
         changes=changes_of(arguments.changes),
     )
     out = Path(arguments.out)
-    if out.is_file():
-        refuse_existing(out, overwrite=False)
+    refuse_unwritable_folder(out)
+    for name in FILES.values():
+        refuse_unwritable(out / name, overwrite=True)
     every = [f"{kind}-{size}" for size in settings.sizes for kind in ("random", "holdout")]
     suites = suites_of(arguments.suite or every)
     refuse_unplayable(settings, suites)
+    baselines = settings.baselines(arguments.baselines)
     methods = trained_methods(settings, say=lambda line: print(line, file=sys.stderr))
-    methods += load_methods(arguments.baselines)
+    methods += baselines
     document, played = score(methods, suites, shared_environment(methods), seed=0, attempts=arguments.attempts)
     write_files({form: str(out / name) for form, name in FILES.items()}, document, played, overwrite=True)
     return 0
@@ -88,12 +90,13 @@ def changes_of(entries: list[str]) -> dict:
     import typing
 
     from kinetix_ued.training import TrainConfig
+    from kinetix_ued.training.config import NOTED_FIELDS
 
     kinds, found = typing.get_type_hints(TrainConfig), {}
     for entry in entries:
         name, equals, value = entry.partition("=")
         name = name.strip().replace("-", "_")
-        if not equals or name not in kinds:
+        if not equals or name not in kinds or name in NOTED_FIELDS:
             raise ValueError(f"--set {entry}: write FIELD=VALUE with a field of the configuration (see train --help)")
         kind = kinds[name]
         truths = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 
 from .common import positive, seed
 from .scoring import FORMS, refuse_files, score, suites_of, write_files
@@ -14,7 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "policies",
         nargs="+",
         metavar="RUN",
-        help="folder of a run, or of runs of several seeds; name=RUN,RUN for several runs of one method; noop; random",
+        help="folder of a run, or of runs of several seeds; name=RUN,RUN for several runs of one method; noop; "
+        "random; random:FRAMES, which holds each action for so many frames of 1/60 s (random:8, random:32)",
     )
     add(
         "--suite",
@@ -61,5 +63,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def checkpoint_of(text: str) -> str | int:
-    """Which checkpoint an argument means."""
-    return int(text) if text.isdigit() else text
+    """Which checkpoint an argument means.
+
+    Raises:
+        ValueError: for something else than latest, best or the number of an update.
+    """
+    if text in ("latest", "best"):
+        return text
+    if re.fullmatch("[0-9]{1,9}", text) is None:  # the length of an update's number in a folder's name
+        raise ValueError(f"unknown checkpoint {ascii(text)}: use latest, best or the number of an update")
+    return int(text)

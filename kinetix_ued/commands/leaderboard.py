@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from kinetix_ued.writable import refuse_unwritable
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
@@ -13,6 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.into:
+        refuse_unwritable(arguments.into, overwrite=True)
+
     from kinetix_ued.benchmarks.leaderboard import format_leaderboard, read_results, replace_leaderboard
 
     text = format_leaderboard([read_results(path) for path in arguments.results])

@@ -6,7 +6,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .common import play
+from kinetix_ued.terminal import printable
+
+from .common import play, tell_skipped
 
 FORMS = ("json", "markdown", "html", "plot")
 """In which results can be written."""
@@ -41,20 +43,18 @@ def score(
     Raises:
         ValueError: for a policy that does not fit, before anything is played.
     """
-    import jax
-
     from kinetix_ued.benchmarks.methods import parts_of, play_methods
     from kinetix_ued.benchmarks.report import aligned, commit, format_table, results, suite_tables
     from kinetix_ued.benchmarks.suite import is_random_suite
+    from kinetix_ued.randomness import stream
 
     commit()  # asked for now: by the end of a long evaluation the checkout may have moved on
     parts = {name: parts_of(suite, methods, base) for name, suite in suites.items()}
     played = []
     for name, suite in suites.items():
-        drawn, key = is_random_suite(name), jax.random.key(seed)
-        print("\n" * bool(played) + f"{name}: {len(suite.names)} levels", flush=True)
-        for error in suite.skipped:
-            print(f"left out: {error}", file=sys.stderr)
+        drawn, key = is_random_suite(name), stream(seed, "EVAL")
+        print("\n" * bool(played) + f"{printable(name)}: {len(suite.names)} levels", flush=True)
+        tell_skipped(suite.skipped)
         played.append(play_methods(suite, parts[name], key=key, name=name, worst=drawn and worst, play=play, **options))
         print(format_table(suite, played[-1].evaluations, rows=not drawn), flush=True)
     about = {method.name: method.about() for method in methods}

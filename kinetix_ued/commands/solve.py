@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .common import positive, refuse_existing, seed
+from kinetix_ued.terminal import printable
+from kinetix_ued.writable import refuse_unwritable, refuse_unwritable_folder
+
+from .common import positive, seed, tell_skipped
 from .levels.common import names_of, sample
 
 SCHEMA = "kinetix-ued/solve"
@@ -23,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("levels", nargs="*", metavar="LEVEL", help="level files, and folders of them")
     add("--generator", metavar="NAME", help="solve generated levels instead: a generator's name, or file.py:function")
+    add("--skip-bad", action="store_true", help="leave out files that are no levels, and name them")
     add("--size", default=GENERATED_ONLY["size"], help="size of generated levels (%(default)s)")
     add("-n", "--count", type=positive, dest="n", metavar="N", help=f"how many levels to generate ({DEFAULT_COUNT})")
     add(
@@ -52,6 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.json:
         refuse_overwriting(arguments.json, arguments.overwrite)
+    if arguments.out:
+        refuse_unwritable_folder(arguments.out)
     settings = settings_of(arguments)
     names, levels = chosen_levels(arguments)
     targets = proof_files(arguments, names)
@@ -91,19 +97,24 @@ def chosen_levels(arguments: argparse.Namespace) -> tuple[list[str], list[Any]]:
         raise ValueError("name level files or folders, or a --generator: one of the two")
     if arguments.generator:
         arguments.n = arguments.n or DEFAULT_COUNT
+        names = names_of(arguments.generator, arguments)
+        proof_files(arguments, names)  # refused before levels are generated
         batch, filtered = sample(arguments.generator, arguments)
         if filtered is not None:
             print(filtered)
-        names = names_of(arguments.generator, arguments)
         return names, [batch[i] for i in range(arguments.n)]
     for name, default in GENERATED_ONLY.items():
         if getattr(arguments, name) != default:
             option = {"n": "--count", "filters": "--filter"}.get(name, f"--{name}")
             raise ValueError(f"{option} belongs to generated levels: leave it out, or name a --generator")
-    from kinetix_ued.levels import level_files, load_level
+    import jax
+
+    from kinetix_ued.levels import level_files, read_levels
 
     files = level_files(arguments.levels)
-    return unique_names(files), [load_level(file) for file in files]
+    read = read_levels(dict(zip(unique_names(files), files)), arguments.skip_bad)
+    tell_skipped(read.skipped)
+    return list(read.levels), [jax.device_put(level) for level in read.levels.values()]
 
 
 def unique_names(files: list[Path]) -> list[str]:
@@ -119,16 +130,15 @@ def proof_files(arguments: argparse.Namespace, names: list[str]) -> list[Path | 
     """Where each level's proof goes; None without a folder.
 
     Raises:
-        ValueError: for a folder that is a file, or a proof that is there already and may not be replaced.
+        ValueError: for a proof that is there already and may not be replaced.
+        OSError: for one that cannot be written.
     """
     if not arguments.out:
         return [None] * len(names)
     out = Path(arguments.out)
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file: name a folder")
     targets = [out / f"{name.lstrip('/')}.json" for name in names]
     for target in targets:
-        refuse_existing(target, arguments.overwrite)
+        refuse_unwritable(target, arguments.overwrite)
     return list(targets)
 
 
@@ -146,6 +156,7 @@ def solve(
 
     from kinetix_ued.benchmarks.solver import polish, solve_levels
     from kinetix_ued.environment import make
+    from kinetix_ued.randomness import stream
 
     sizes = list(dict.fromkeys(level.size for level in levels))
     with search_bar(len(levels)) as (tell, advance):
@@ -176,15 +187,15 @@ def solve(
                 if over:
                     end(members[index], solution, env)
 
-            solve_levels(batch, env=env, key=jax.random.key(arguments.seed), settings=settings, progress=progress)
+            solve_levels(batch, env=env, key=stream(arguments.seed, "SOLV"), settings=settings, progress=progress)
 
 
 @contextmanager
 def search_bar(total: int) -> Iterator[tuple[Callable[[str], None], Callable[[bool], None]]]:
     """A progress bar on a terminal: a function that prints a line above it, and one that counts a generation."""
-    from tqdm import tqdm
+    from kinetix_ued.progress import progress_bar
 
-    with tqdm(desc="solving", total=total, unit="level", disable=None, leave=False, dynamic_ncols=True) as bar:
+    with progress_bar(desc="solving", total=total, unit="level", disable=None, leave=False) as bar:
         generations = 0
 
         def advance(over: bool) -> None:
@@ -231,12 +242,12 @@ def outcome(solution: Any, checks: dict[str, Any]) -> dict[str, Any]:
 
 def line(result: dict[str, Any]) -> str:
     """A level's result in a line."""
-    spent = f"{result['generations']} generations, {result['seconds']:.1f} s"
+    name, spent = printable(result["level"]), f"{result['generations']} generations, {result['seconds']:.1f} s"
     if not result["solved"]:
         near = "" if result["nearest"] is None else f", nearest {result['nearest']:.2f} m"
-        return f"{result['level']}: not solved within the budget ({spent}{near})"
+        return f"{name}: not solved within the budget ({spent}{near})"
     held = f"holds from {result['robust_share']:.0%} of disturbed starts"
-    text = f"{result['level']}: solved in {result['steps']} steps by {result['method']}, {held} ({spent})"
+    text = f"{name}: solved in {result['steps']} steps by {result['method']}, {held} ({spent})"
     for engine, check in result["checks"].items():
         verdict = "solved" if check["solved"] else "not solved"
         text += f"; {engine}: {verdict}, {check['robust']} of {check['draws']} disturbed"

@@ -9,14 +9,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxued.environments import UnderspecifiedEnv
 
-from kinetix_ued.world import SIZES, Level, Size, WorldState, size_of, start
+from kinetix_ued.world import SIZES, Level, Size, WorldState, size_of, start, typed_level, varying_like
 from kinetix_ued.world.engine import Engine, get_engine
 
 from .actions import ActionType, actuate, make_actions
 from .observations import Observation, make_observation
 from .rules import NO_DISTANCE, dense_reward, judge, nonfinite
+from .underspecified import UnderspecifiedEnv
 
 
 @struct.dataclass
@@ -105,7 +105,9 @@ class KinetixEnv(UnderspecifiedEnv):
             if self.size.holds(level.size):
                 remedy = f"load the level with size={ours!r}, or {remedy}"
             raise ValueError(f"the level has size {theirs!r} and the environment {ours!r}: {remedy}")
+        level = typed_level(level)
         state = EnvState(level, start(level), time=jnp.int32(0), last_distance=jnp.float32(NO_DISTANCE))
+        state = varying_like(state, level, key)  # a rollout may begin with it on several devices
         return self.observe(state), state
 
     def step_env(

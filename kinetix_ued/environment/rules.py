@@ -33,7 +33,7 @@ def judge(frames: Frames) -> Verdict:
     touched = frames.touch != 0
     deciding = jnp.where(touched.any(), jnp.argmax(touched), count - 1)
     chosen = jnp.arange(count) == deciding
-    touch = jnp.where(chosen, frames.touch, 0).sum()
+    touch = jnp.where(chosen, frames.touch, 0).sum(dtype=jnp.int32)
     failure = (touch & TOUCH_FAILURE) != 0
     return Verdict(
         goal=((touch & TOUCH_GOAL) != 0) & ~failure,

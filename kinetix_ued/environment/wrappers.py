@@ -8,13 +8,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxued.environments import UnderspecifiedEnv
 
 from kinetix_ued.world import Level, start
 
 from .actions import ActionType
 from .env import EnvParams, EnvState, KinetixEnv
 from .rules import NO_DISTANCE
+from .underspecified import UnderspecifiedEnv
 
 
 @dataclasses.dataclass(frozen=True)

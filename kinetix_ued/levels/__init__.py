@@ -9,6 +9,7 @@ from .files import (
     load_levels,
     load_metadata,
     read_level,
+    read_levels,
     save_level,
     stack_levels,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "load_levels",
     "load_metadata",
     "read_level",
+    "read_levels",
     "resize_level",
     "save_level",
     "stack_levels",

@@ -56,7 +56,7 @@ def add_rectangle(
         LevelError: as ``add_polygon``.
     """
     _positive(width=width, height=height)
-    corners = jnp.array([[0.5, 0.5], [0.5, -0.5], [-0.5, -0.5], [-0.5, 0.5]]) * jnp.stack(
+    corners = jnp.array([[0.5, 0.5], [0.5, -0.5], [-0.5, -0.5], [-0.5, 0.5]], jnp.float32) * jnp.stack(
         [jnp.float32(width), jnp.float32(height)]
     )
     return _add_polygon(level, corners, MAX_VERTICES, position, rotation, **options)
@@ -283,7 +283,7 @@ def fix(level: Level, body: Slot) -> Level:
         LevelError: for a body that is not there.
     """
     _bodies(level, body)
-    still = {"velocity": jnp.zeros(2), "angular_velocity": 0.0}
+    still = {"velocity": jnp.zeros(2, jnp.float32), "angular_velocity": 0.0}
     return _put(level, _at(level, body), inverse_mass=0.0, inverse_inertia=0.0, **still)
 
 

@@ -6,15 +6,16 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from kinetix_ued.whole import whole_file
 from kinetix_ued.world import Level, Size, size_of
+from kinetix_ued.writable import refuse_existing
 
-from .errors import LevelError
+from .errors import LevelError, listed
 from .kinetix import level_to_kinetix, read_kinetix
 from .native import level_to_native, native_text, read_metadata, read_native
 from .reader import Node, read_json
@@ -22,6 +23,9 @@ from .resize import resize_level, smallest_size
 from .validate import check_level
 
 FORMATS = ("native", "kinetix")
+
+MAX_NAMED = 100
+"""Bad files that one error names; it says how many more there are."""
 
 
 def load_level(path_or_mapping: str | os.PathLike | Mapping[str, Any], size: str | Size | None = None) -> Level:
@@ -34,20 +38,76 @@ def load_level(path_or_mapping: str | os.PathLike | Mapping[str, Any], size: str
     return jax.device_put(_load(path_or_mapping, None if size is None else size_of(size)))
 
 
+class Levels(NamedTuple):
+    """What was read from level files.
+
+    Attributes:
+        levels: each of its own size, as NumPy arrays, by name
+        metadata: what each file says of its level, by name; see ``load_metadata``
+        skipped: what was wrong with each file that is left out
+    """
+
+    levels: dict[str, Level]
+    metadata: dict[str, dict[str, Any]]
+    skipped: tuple[LevelError, ...]
+
+
 def load_levels(
-    paths_or_folders: str | os.PathLike | Iterable[str | os.PathLike], size: str | Size | None = None
+    paths_or_folders: str | os.PathLike | Iterable[str | os.PathLike],
+    size: str | Size | None = None,
+    skip_bad: bool = False,
 ) -> tuple[list[str], Level]:
     """Names and levels of files and of all ``*.json`` files under folders, as one batch; see ``level_files``.
 
     A name is the file's path without the folders that all have in common and without ``.json``, at least
-    ``folder/file``. Levels are padded to the smallest standard size that holds all of them, or to ``size``.
+    ``folder/file``. Levels are padded to the smallest standard size that holds all of them, or to ``size``. With
+    ``skip_bad`` files that are no levels are left out; ``read_levels`` says what is wrong with each.
 
     Raises:
-        LevelError: as ``load_level``; also where there is no file at all.
+        LevelError: as ``load_level``, with the names of all bad files; also where there is no file at all.
         ValueError: ``size`` is unknown.
     """
     files = level_files(paths_or_folders)
-    return level_names(files), stack_levels([_load(file, None) for file in files], size, [str(file) for file in files])
+    named = dict(zip(level_names(files), files))
+    levels = read_levels(named, skip_bad).levels
+    return list(levels), stack_levels(list(levels.values()), size, [str(named[name]) for name in levels])
+
+
+def read_levels(files: Mapping[str, str | os.PathLike], skip_bad: bool = False) -> Levels:
+    """The levels in files, by the name that each is to have.
+
+    Args:
+        files: file by name.
+        skip_bad: leave out files that are no levels.
+
+    Raises:
+        LevelError: where a file is no level: says what is wrong with the first and names all. With ``skip_bad`` only
+            where a file is not there, or none is a level.
+    """
+    levels: dict[str, Level] = {}
+    metadata: dict[str, dict[str, Any]] = {}
+    bad: list[LevelError] = []
+    for name, file in files.items():
+        try:
+            levels[name], metadata[name] = read_level(file)
+        except LevelError as error:
+            if not os.path.exists(file):
+                raise
+            bad.append(error)
+    if bad and not (skip_bad and levels):
+        raise _refusal(bad, len(files))
+    return Levels(levels, metadata, tuple(bad))
+
+
+def _refusal(bad: Sequence[LevelError], files: int) -> LevelError:
+    """The error about the first of the bad files, which names the others."""
+    first, *others = bad
+    problem = first.problem
+    if others:
+        problem += f" (and {listed([error.file for error in others], MAX_NAMED)} cannot be used either)"
+    remedy = "leave them out" if others else "leave the file out"
+    remedy = f"; or {remedy}: skip_bad=True, --skip-bad" if len(bad) < files else ""
+    return LevelError(first.file, first.field, problem, first.remedy + remedy)
 
 
 def level_files(paths_or_folders: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Path]:
@@ -70,12 +130,17 @@ def level_files(paths_or_folders: str | os.PathLike | Iterable[str | os.PathLike
 
 
 def level_names(files: Sequence[Path]) -> list[str]:
-    """Each path without the folders that all have in common and without ``.json``, at least ``folder/file``."""
+    """Each path without the folders that all have in common and without ``.json``, at least ``folder/file``.
+
+    Where two would have the same name, such as ``a`` and ``a.json``, all keep their ``.json``.
+    """
     resolved = [file.resolve() for file in files]
     common = Path(os.path.commonpath([file.parent for file in resolved]))
     if any(file.parent == common for file in resolved):
         common = common.parent
-    return [file.relative_to(common).as_posix().removesuffix(".json") for file in resolved]
+    whole = [file.relative_to(common).as_posix() for file in resolved]
+    short = [name.removesuffix(".json") for name in whole]
+    return short if len(set(short)) == len(short) else whole
 
 
 def stack_levels(
@@ -184,8 +249,7 @@ def _files_of(path: Path) -> list[Path]:
 
 
 def _write(path: Path, text: str, overwrite: bool) -> None:
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists: pass overwrite=True or choose another name")
+    refuse_existing(path, overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as partial:
         partial.write_text(text, encoding="utf-8")

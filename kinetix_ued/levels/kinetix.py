@@ -7,29 +7,34 @@ scale, time limit, frame skip): the first is computed on writing, the second wri
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
-from kinetix_ued.world import Level, Size, constants
+from kinetix_ued.world import SIZES, Level, Size, constants
 
 from .errors import LevelError
 from .kinetix_fields import (
     BODY,
+    DERIVED,
+    FLAGS,
     INDICES,
     JOINT,
     MANIFOLD,
     MANIFOLDS,
     PHYSICS,
     PRESENTATION,
+    ROLE_COUNT,
     SLOTS,
     STATE,
     STATIC_PHYSICS,
     STATIC_PRESENTATION,
     THRUSTER,
+    VERTEX_COUNT,
     Table,
+    unread,
 )
 from .reader import MAX_SLOTS, Node
 from .resize import body_slots, contact_slots, default_arrays
@@ -40,7 +45,9 @@ def level_from_kinetix(mapping: Mapping[str, Any], source: str = "mapping") -> L
     """The level in a document of Kinetix' format, every slot and the warm-start impulses included.
 
     Kinds without any slot get an empty one. ``motor_auto``, which Kinetix leaves out of its files, is read where a file
-    has it: in each joint, or beside the joints as an array.
+    has it: in each joint, or beside the joints as an array. What no rule reads may be missing or null (see ``unread``),
+    such as ``highlighted``, which Kinetix.js does not write. ``env_params`` and ``static_env_params`` may also have the
+    form of its gallery: ``{"type": "size", "size": "s"}`` or ``{"type": "full", "params": {...}}``.
 
     Raises:
         LevelError: the document is not a level, or one whose physics is not this project's.
@@ -54,26 +61,29 @@ def read_kinetix(mapping: Mapping[str, Any], source: str) -> Level:
     document.object(("env_state", "env_params", "static_env_params"), ("version",))
     if "version" in document and document["version"].text().split(".")[0] != "1":
         raise document["version"].error("unknown version", "use a file of version 1")
-    state = document["env_state"].object(STATE, ("motor_auto",))
-    counts = _counts(document)
-    _require(document["env_params"], PHYSICS, PRESENTATION)
-    _require(document["static_env_params"], STATIC_PHYSICS, [*STATIC_PRESENTATION, *SLOTS.values()])
+    state = document["env_state"].object([key for key in STATE if key not in DERIVED], (*DERIVED, "motor_auto"))
+    static, named = _params(document["static_env_params"])
+    counts = _counts(state, static, named)
+    _require(_params(document["env_params"])[0], PHYSICS, ROLE_COUNT, PRESENTATION)
+    _require(static, STATIC_PHYSICS, VERTEX_COUNT, [*STATIC_PRESENTATION, *SLOTS.values()])
     polygons, circles = counts["polygon"], counts["circle"]
     size = Size(max(polygons, constants.STATIC_POLYGONS + 1), *(max(counts[kind], 1) for kind in list(SLOTS)[1:]))
     arrays: dict[str, Any] = {name: array.copy() for name, array in default_arrays(size).items()}
 
-    shapes = state["polygon"].elements() + state["circle"].elements()
-    _fill(arrays, body_slots(size, polygons, circles), shapes, BODY)
+    places = body_slots(size, polygons, circles)
+    _fill(arrays, places[:polygons], state["polygon"].elements(), BODY, "polygon")
+    _fill(arrays, places[polygons:], state["circle"].elements(), BODY, "circle")
     joints, joint_table = state["joint"].elements(), JOINT
     if any(isinstance(joint.value, Mapping) and "motor_auto" in joint for joint in joints):
         joint_table = dict(JOINT) | {"motor_auto": ("motor_auto", bool, ())}
-    _fill(arrays, np.arange(counts["joint"]), joints, joint_table)
+    _fill(arrays, np.arange(counts["joint"]), joints, joint_table, "joint")
     if "motor_auto" in state:
         arrays["motor_auto"][: counts["joint"]] = state["motor_auto"].array(bool, (counts["joint"],))
-    _fill(arrays, np.arange(counts["thruster"]), state["thruster"].elements(), THRUSTER)
+    _fill(arrays, np.arange(counts["thruster"]), state["thruster"].elements(), THRUSTER, "thruster")
     arrays["gravity"][:] = state["gravity"].array(float, (2,))
     for kind, slots in _manifold_slots(size, polygons, circles).items():
-        _fill(arrays, slots, state[kind].elements(len(slots)), MANIFOLD)
+        if state.has(kind):
+            _fill(arrays, slots, state[kind].elements(len(slots)), MANIFOLD, kind)
     _move_indices(arrays, state, counts, size)
     level = Level(size=size, **arrays)
     check_level(level, source)
@@ -112,25 +122,36 @@ def level_to_kinetix(level: Level) -> dict[str, Any]:
     counts = (size.polygons, size.circles, size.joints, size.thrusters)
     return {
         "env_state": state,
-        "env_params": PHYSICS | PRESENTATION,
-        "static_env_params": dict(zip(SLOTS.values(), counts)) | STATIC_PHYSICS | STATIC_PRESENTATION,
+        "env_params": PHYSICS | ROLE_COUNT | PRESENTATION,
+        "static_env_params": dict(zip(SLOTS.values(), counts)) | VERTEX_COUNT | STATIC_PHYSICS | STATIC_PRESENTATION,
     }
 
 
-def _counts(document: Node) -> dict[str, int]:
+def _params(node: Node) -> tuple[Node | None, Node | None]:
+    """A section of parameters as (the parameters, the name of a size): one of them, depending on the section's form.
+
+    A named size stands for Kinetix' defaults. Kinetix.js writes "s" into ``env_params`` whatever the level's size.
+    """
+    if "type" not in node.mapping():
+        return node, None
+    node.object(("type",), ("size", "params"))
+    if node["type"].text(("size", "full")) == "full":
+        return node.required("params").mapping(), None
+    size = node.required("size")
+    size.text(SIZES)
+    return None, size
+
+
+def _counts(state: Node, static: Node | None, named: Node | None) -> dict[str, int]:
     """Slots of each kind: of the lists, which must be as long as the file says."""
-    state, static = (
-        document["env_state"],
-        document["static_env_params"].object(SLOTS.values(), STATIC_PHYSICS | STATIC_PRESENTATION),
-    )
-    counts = {kind: len(state[kind].elements()) for kind in SLOTS}
+    counts = {kind: len(state[kind].elements(most=MAX_SLOTS)) for kind in SLOTS}
     for kind, field in SLOTS.items():
-        if static[field].array(int) != counts[kind]:
-            raise static[field].error(
-                f"{static[field].value}, but env_state.{kind} has {counts[kind]} elements", "make them equal"
-            )
-        if counts[kind] > MAX_SLOTS:
-            raise state[kind].error(f"{counts[kind]} elements, more than {MAX_SLOTS}", "leave out unused ones")
+        told = int(getattr(SIZES[named.value], f"{kind}s")) if named else counts[kind]
+        if static is not None and field in static.mapping():
+            told = static[field].array(int)
+        if told != counts[kind]:
+            place, found = (named, repr(named.value)) if named else (static[field], told)
+            raise place.error(f"{found}, but env_state.{kind} has {counts[kind]} elements", "make them equal")
     if counts["polygon"] < constants.STATIC_POLYGONS:
         raise state["polygon"].error(
             f"only {counts['polygon']} elements", "the first four are floor, walls and ceiling"
@@ -138,9 +159,14 @@ def _counts(document: Node) -> dict[str, int]:
     return counts
 
 
-def _require(params: Node, physics: Mapping[str, Any], ignored: Any) -> None:
-    params.object(physics, ignored)
-    for name, number in physics.items():
+def _require(
+    params: Node | None, physics: Mapping[str, Any], possible: Mapping[str, Any], ignored: Collection[str]
+) -> None:
+    """Refuses other numbers than the physics has; those of ``possible`` may be missing."""
+    if params is None:
+        return
+    params.object(physics, (*possible, *ignored))
+    for name, number in (*physics.items(), *((key, possible[key]) for key in possible if key in params)):
         kind = bool if isinstance(number, bool) else float
         found = params[name].array(kind)
         if np.float32(found) != np.float32(number):
@@ -149,18 +175,28 @@ def _require(params: Node, physics: Mapping[str, Any], ignored: Any) -> None:
             )
 
 
-def _fill(arrays: dict[str, np.ndarray], slots: np.ndarray, elements: list[Node], table: Table) -> None:
-    """Reads the fields of each element into its slot of the arrays."""
-    columns: dict[str, list] = {name: [] for name, _, _ in table.values() if name}
-    for element in elements:
-        element.object(table)
-        for field, (name, kind, shape) in table.items():
-            value = element[field].array(kind, shape)
-            if name:
-                columns[name].append(value)
-    if elements:
-        for name, column in columns.items():
-            arrays[name][slots] = column
+def _fill(arrays: dict[str, np.ndarray], slots: np.ndarray, elements: list[Node], table: Table, kind: str) -> None:
+    """Reads the fields of each element into its slot of the arrays; what may be missing stays as it is there."""
+    flags = [field for field in FLAGS if field in table]
+    kept = {field: column for field, column in table.items() if column[0]}
+    optional: dict[tuple[bool, ...], frozenset[str]] = {}
+    places: dict[str, list[int]] = {name: [] for name, _, _ in kept.values()}
+    values: dict[str, list] = {name: [] for name in places}
+    for slot, element in zip(slots.tolist(), elements, strict=True):
+        entry = element.mapping().value
+        found = tuple(element[field].array(bool) if element.has(field) else False for field in flags)
+        if found not in optional:
+            optional[found] = unread(table, kind, dict(zip(flags, found)))
+        spare = optional[found]
+        if not entry.keys() >= table.keys() or len(entry) > len(table):
+            element.object([field for field in table if field not in spare], spare)
+        for field, (name, what, shape) in kept.items():
+            if field not in spare or entry.get(field) is not None:
+                places[name].append(slot)
+                values[name].append(element[field].array(what, shape))
+    for name, column in values.items():
+        if column:
+            arrays[name][places[name]] = column
 
 
 def _write(arrays: Mapping[str, np.ndarray], slots: Any, table: Table, points: Any = None) -> list[dict[str, Any]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kinetix_ued.world import constants
+from kinetix_ued.world import ROLES, constants
 
 Table = Mapping[str, tuple[str | None, type, tuple[int, ...]]]
-"""Field of the file: (field of Level, type, shape). None: derived from the rest, so checked but not kept."""
+"""Field of the file: (field of Level, type, shape). None: derived from the rest, so not looked at."""
 
 BODY: Table = {
     "position": ("position", float, (2,)),
@@ -66,7 +66,47 @@ MANIFOLD: Table = {
 }
 MANIFOLDS = ("acc_rr_manifolds", "acc_cr_manifolds", "acc_cc_manifolds")
 STATE = ("polygon", "circle", "joint", "thruster", "collision_matrix", *MANIFOLDS, "gravity")
+DERIVED = ("collision_matrix", *MANIFOLDS)
+"""What ``env_state`` may leave out: what follows from the rest, and contacts, of which an episode starts with none."""
+
 INDICES = ("joint_a", "joint_b", "thruster_body")
+
+LIMITS = ("min_rotation", "max_rotation")
+MOTOR = ("motor_speed", "motor_power", "motor_on", "motor_binding")
+
+
+def unread(table: Table, kind: str, flags: Mapping[str, bool]) -> frozenset[str]:
+    """Fields of an entry that neither physics nor rules nor agents read, so that a file may leave them out.
+
+    Impulses are among them: a level at its start has none. So is all of an unused slot but the flag that says so.
+
+    Args:
+        table: of the kind of entry.
+        kind: as in SLOTS or MANIFOLDS.
+        flags: those of ``FLAGS`` that the entry has.
+    """
+    if kind in MANIFOLDS:
+        return frozenset(table)
+    if not flags["active"]:
+        return frozenset(table) - {"active"}
+    fields = {field for field, (name, _, _) in table.items() if name is None} | set(NOWHERE_READ[kind])
+    if flags.get("is_fixed_joint"):
+        fields |= {*MOTOR, "motor_has_joint_limits", *LIMITS}
+    elif kind == "joint" and not flags.get("motor_has_joint_limits"):
+        fields |= set(LIMITS)
+    return frozenset(fields)
+
+
+FLAGS = ("active", "is_fixed_joint", "motor_has_joint_limits")
+"""Fields on which it depends which others are read."""
+
+NOWHERE_READ = {
+    "polygon": ("highlighted", "radius"),
+    "circle": ("highlighted", "n_vertices", "vertices"),
+    "joint": ("acc_impulse", "acc_r_impulse"),
+    "thruster": (),
+}
+"""Fields of used slots that no rule reads, or that a level at its start does not need, beside the derived ones."""
 
 PHYSICS = {
     "dt": constants.DT,
@@ -86,15 +126,16 @@ PHYSICS = {
     "motor_decay_coefficient": constants.MOTOR_DECAY,
     "motor_joint_limit": constants.MOTOR_LIMIT_MARGIN,
     "base_friction": constants.BASE_FRICTION,
-    "num_shape_roles": 4,
 }
 """What ``env_params`` must say, because the physics has these numbers built in."""
+
+ROLE_COUNT = {"num_shape_roles": len(ROLES)}
+"""What ``env_params`` may say, and then only this: the roles themselves are checked."""
 
 PRESENTATION = {"max_timesteps": 256, "pixels_per_unit": 100, "dense_reward_scale": 0.1}
 """The rest of ``env_params``: Kinetix' defaults, not the level's."""
 
 STATIC_PHYSICS = {
-    "max_polygon_vertices": constants.MAX_VERTICES,
     "num_solver_iterations": constants.SOLVER_ITERATIONS,
     "solver_batch_size": constants.SOLVER_GROUP,
     "do_warm_starting": True,
@@ -103,6 +144,9 @@ STATIC_PHYSICS = {
     "num_thruster_bindings": constants.THRUSTER_BINDINGS,
 }
 """What ``static_env_params`` must say, beside the numbers of slots."""
+
+VERTEX_COUNT = {"max_polygon_vertices": constants.MAX_VERTICES}
+"""What ``static_env_params`` may say, and then only this: the corners themselves are counted."""
 
 STATIC_PRESENTATION = {"screen_dim": {"0": 500, "1": 500}, "downscale": 4, "frame_skip": 1, "max_shape_size": 2}
 """The rest of ``static_env_params``: Kinetix' defaults, not the level's."""

@@ -67,6 +67,9 @@ DIFFICULTIES = ("easy", "medium", "hard")
 BASELINES = ("noop", "random")
 """Policies that need no training: doing nothing, and 100 attempts at random actions."""
 
+MAX_TAGS = 100
+"""Most tags of a level."""
+
 METADATA = ("title", "description", "family", "difficulty", "why", "tags", "solved_by")
 """What a file may say about a level beside the level itself: ``read_metadata`` tells what each is."""
 
@@ -92,7 +95,8 @@ def read_native(mapping: Mapping[str, Any], source: str) -> Level:
     """``level_from_native`` with NumPy arrays."""
     document = _document(mapping, source)
     read_metadata(document)
-    entries = {key: document[key].elements() if key in document else [] for key in ("shapes", "joints", "thrusters")}
+    most = {"shapes": 2 * MAX_SLOTS, "joints": MAX_SLOTS, "thrusters": MAX_SLOTS}
+    entries = {key: document[key].elements(most=most[key]) if key in document else [] for key in most}
     shapes = [(rows.shape_slots(entry), entry) for entry in entries["shapes"]]
     slots = {kind: _slots([entry for k, entry in shapes if k == kind], kind) for kind in ("polygon", "circle")}
     slots |= {"joint": _slots(entries["joints"], "joint"), "thruster": _slots(entries["thrusters"], "thruster")}
@@ -187,7 +191,7 @@ def read_metadata(document: Node) -> dict[str, Any]:
     for key in (key for key in METADATA if key in document):
         known = choices.get(key)
         if key in ("tags", "solved_by"):
-            found[key] = [element.text(known) for element in document[key].elements()]
+            found[key] = [element.text(known) for element in document[key].elements(most=MAX_TAGS)]
         else:
             found[key] = document[key].text(known)
     return found

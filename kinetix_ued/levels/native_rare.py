@@ -101,7 +101,7 @@ def write_contacts(arrays: Mapping[str, np.ndarray], size: Size) -> list[dict[st
 def read_contacts(node: Node, arrays: dict[str, np.ndarray], size: Size) -> None:
     """Puts the contacts of a file into the arrays."""
     slots = {name: slot for slot, name in enumerate(_contact_names(size))}
-    for entry in node.elements():
+    for entry in node.elements(most=len(slots)):
         entry.object(("between",), ("point", *CONTACT))
         a, b = (body.text() for body in entry["between"].elements(2))
         point = entry["point"].array(int) if "point" in entry else 0

@@ -256,7 +256,9 @@ def read_joint(node: Node, empty: Row, bodies: Mapping[Any, int]) -> Row:
     read_fields(node, JOINT, row)
     if "limits" in node:
         row |= LIMITS_PRESENT
-        read_fields(node["limits"].object(("min", "max"), ("on",)), LIMITS, row)
+        limits = node["limits"].mapping()
+        unread = row["joint_fixed"] or (limits.has("on") and not limits["on"].array(bool))
+        read_fields(limits.object(() if unread else ("min", "max"), ("on", "min", "max")), LIMITS, row)
     if "motor" in node:
         row |= MOTOR_PRESENT
         read_fields(node["motor"].object((), MOTOR), MOTOR, row)

@@ -14,6 +14,15 @@ from .errors import LevelError
 MAX_FILE_BYTES = 20_000_000
 """Files larger than this [bytes] are refused unread; the largest published level takes 53 kB."""
 
+MAX_VALUES = 500_000
+"""Files with more values than this are refused unparsed: parsing takes time for each, however short it is."""
+
+MAX_TEXT = 10_000
+"""Longest text [characters] that a field may hold."""
+
+MAX_SHOWN = 60
+"""Longest part of a name or value [characters] that an error repeats."""
+
 MAX_SLOTS = 256
 """Most slots of a kind that a file may have; the contact pairs of more would take long to list."""
 
@@ -40,14 +49,15 @@ class Node:
             return None
         if isinstance(self._key, int):
             return f"{self._parent.field or ''}[{self._key}]"
-        return f"{self._parent.field}.{self._key}" if self._parent.field else str(self._key)
+        key = _shortened(str(self._key))
+        return f"{self._parent.field}.{key}" if self._parent.field else key
 
     def error(self, problem: str, remedy: str) -> LevelError:
         """A LevelError about this value, for the caller to raise."""
         return LevelError(self.file, self.field, problem, remedy)
 
     def _wrong(self, wanted: str) -> LevelError:
-        return self.error(f"{wanted} expected, found {reprlib.repr(self.value)}", f"write {wanted}")
+        return self.error(f"{wanted} expected, found {_shown(self.value)}", f"write {wanted}")
 
     def mapping(self) -> Node:
         """Itself, an object with whatever keys."""
@@ -66,11 +76,25 @@ class Node:
         for key in self.value:
             if key not in required and key not in optional:
                 known = ", ".join([*required, *optional])
-                raise self.error(f"unknown field {reprlib.repr(key)}", f"remove it; known: {known}")
+                raise self.error(f"unknown field {_shown(key)}", f"remove it; known: {known}")
         return self
 
     def __contains__(self, key: str) -> bool:
         return key in self.value
+
+    def has(self, key: str) -> bool:
+        """Whether an object has the field, and not as null: Kinetix.js writes null for what is not a number."""
+        return self.value.get(key) is not None
+
+    def required(self, key: str) -> Node:
+        """A field that the object must have.
+
+        Raises:
+            LevelError: it has none, or null.
+        """
+        if not self.has(key):
+            raise Node(None, self.file, self, key).error("the field is missing", "add it")
+        return self[key]
 
     def __getitem__(self, key: str) -> Node:
         return Node(self.value[key], self.file, self, key)
@@ -79,18 +103,22 @@ class Node:
         """Keys and values of an object."""
         return ((key, self[key]) for key in self.value)
 
-    def elements(self, count: int | None = None) -> list[Node]:
-        """The elements of an array, ``count`` of them if given."""
+    def elements(self, count: int | None = None, most: int | None = None) -> list[Node]:
+        """The elements of an array: ``count`` of them if given, and at most ``most``."""
         values = self.value
+        if not isinstance(values, (Mapping, list, tuple)):
+            raise self._wrong("an array")
+        if isinstance(values, Mapping) and values and str(len(values) - 1) not in values:
+            raise self._wrong("an array")
+        if count is not None and len(values) != count:
+            raise self.error(f"{count} elements expected, found {len(values)}", f"give {count}")
+        if most is not None and len(values) > most:
+            raise self.error(f"{len(values)} elements, more than {most}", "leave some out")
         if isinstance(values, Mapping):
             try:
                 values = [values[str(i)] for i in range(len(values))]
             except KeyError:
                 raise self._wrong("an array") from None
-        elif not isinstance(values, (list, tuple)):
-            raise self._wrong("an array")
-        if count is not None and len(values) != count:
-            raise self.error(f"{count} elements expected, found {len(values)}", f"give {count}")
         return [Node(value, self.file, self, i) for i, value in enumerate(values)]
 
     def array(self, kind: type, shape: tuple[int, ...] = ()) -> Any:
@@ -120,6 +148,8 @@ class Node:
         wanted = "a text" if choices is None else "one of " + ", ".join(repr(choice) for choice in choices)
         if not isinstance(self.value, str) or (choices is not None and self.value not in choices):
             raise self._wrong(wanted)
+        if len(self.value) > MAX_TEXT:
+            raise self.error(f"a text of {len(self.value)} characters, more than {MAX_TEXT}", "shorten it")
         if not self.value.isascii():
             try:
                 self.value.encode()
@@ -132,18 +162,22 @@ def read_json(path: str | os.PathLike) -> Any:
     """The document in a JSON file.
 
     Raises:
-        LevelError: for a file that cannot be read, is larger than ``MAX_FILE_BYTES``, or is not JSON. NaN and Infinity
-            pass; ``Node.array`` refuses them, where they have an address.
+        LevelError: for a file that cannot be read, is larger than ``MAX_FILE_BYTES``, has more than ``MAX_VALUES``
+            values, or is not JSON. NaN and Infinity pass; ``Node.array`` refuses them, where they have an address.
     """
     file = os.fspath(path)
     content = _read_bytes(file)
+    values = sum(map(content.count, (b",", b"[", b"{")))  # there is one of these before every value but the first
+    if values > MAX_VALUES:
+        remedy = "a level has far fewer: check that this is one"
+        raise LevelError(file, None, f"holds more than {MAX_VALUES} values", remedy)
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs):
-            keys = [key for key, _ in pairs]
-            double = next(key for key in keys if keys.count(key) > 1)
-            raise LevelError(file, reprlib.repr(double), "the field is there twice in one object", "remove one")
+            seen: set[str] = set()
+            double = next(key for key, _ in pairs if key in seen or seen.add(key))
+            raise LevelError(file, _shown(double), "the field is there twice in one object", "remove one")
         return found
 
     try:
@@ -158,6 +192,23 @@ def read_json(path: str | os.PathLike) -> Any:
         ) from None
     except ValueError as e:  # JSONDecodeError, or a number of thousands of digits
         raise LevelError(file, None, f"not JSON: {e}", "repair it or export the level again") from None
+
+
+def _shortened(text: str) -> str:
+    """The text, without its middle if it is long."""
+    half = MAX_SHOWN // 2
+    return text if len(text) <= MAX_SHOWN else f"{text[:half]}...{text[-half:]}"
+
+
+def _shown(value: Any) -> str:
+    """A value as an error repeats it: in full if it is short; what kind it is and how long, if it has parts."""
+    if isinstance(value, (Mapping, list, tuple)):  # reprlib would sort all keys of all objects in it
+        kind = "an object" if isinstance(value, Mapping) else "a list"
+        return f"{kind} of {len(value)} {'entry' if len(value) == 1 else 'entries'}"
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python does not print whole numbers of thousands of digits
+        return "a number of thousands of digits"
 
 
 def _read_bytes(file: str) -> bytes:

@@ -39,8 +39,8 @@ CONTACT_FIELDS = ("contact_active", "contact_normal_impulse", "contact_tangent_i
 @functools.lru_cache(maxsize=32)
 def default_arrays(size: Size) -> Mapping[str, np.ndarray]:
     """The fields of ``empty_level`` as NumPy arrays; copy them before writing."""
-    # Compiled ahead: one small program instead of sixty, and it runs even when the caller is being traced.
-    level = jax.jit(empty_level, static_argnums=0).lower(size).compile()()
+    with jax.ensure_compile_time_eval():  # the caller may be traced
+        level = empty_level(size)
     return {name: np.asarray(getattr(level, name)) for name in Level.__dataclass_fields__ if name != "size"}
 
 

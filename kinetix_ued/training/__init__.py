@@ -1,38 +1,60 @@
 """Training: a curriculum, an environment and an agent put together, and what comes of it kept in a folder."""
 
-from .callbacks import PeriodicEvaluation
-from .checkpoint import CheckpointError
-from .config import TrainConfig, field_docs, validate
-from .loop import resume, resume_seeds, train, train_seeds
-from .metrics import Callback, Metrics, Rating, read_metrics
-from .presets import FAMILIES, METHODS, PRESETS, method_preset, preset, whole_episodes
-from .run import Run, TrainedPolicy, read_config, seed_folders
-from .update import Learner, TrainState
+from __future__ import annotations
 
-__all__ = [
-    "Callback",
-    "CheckpointError",
-    "FAMILIES",
-    "Learner",
-    "METHODS",
-    "Metrics",
-    "PRESETS",
-    "PeriodicEvaluation",
-    "Rating",
-    "Run",
-    "TrainConfig",
-    "TrainState",
-    "TrainedPolicy",
-    "field_docs",
-    "method_preset",
-    "preset",
-    "read_config",
-    "read_metrics",
-    "resume",
-    "resume_seeds",
-    "seed_folders",
-    "train",
-    "train_seeds",
-    "validate",
-    "whole_episodes",
-]
+import importlib
+from typing import TYPE_CHECKING
+
+# Public names and the modules that define them, imported on first use: `kinetix-ued train --help` needs the
+# configuration alone and should not wait for JAX.
+_HOMES = {
+    "Callback": "metrics",
+    "CheckpointError": "checkpoint",
+    "FAMILIES": "presets",
+    "Learner": "update",
+    "METHODS": "presets",
+    "Metrics": "metrics",
+    "PRESETS": "presets",
+    "PeriodicEvaluation": "callbacks",
+    "Rating": "metrics",
+    "Run": "run",
+    "RunInUse": "lock",
+    "TrainConfig": "config",
+    "TrainState": "update",
+    "TrainedPolicy": "run",
+    "field_docs": "config",
+    "method_preset": "presets",
+    "preset": "presets",
+    "read_config": "run",
+    "read_metrics": "metrics",
+    "resume": "loop",
+    "resume_seeds": "loop",
+    "seed_folders": "run",
+    "train": "loop",
+    "train_seeds": "loop",
+    "validate": "config",
+    "whole_episodes": "presets",
+}
+
+__all__ = [*_HOMES]
+
+if TYPE_CHECKING:
+    from .callbacks import PeriodicEvaluation
+    from .checkpoint import CheckpointError
+    from .config import TrainConfig, field_docs, validate
+    from .lock import RunInUse
+    from .loop import resume, resume_seeds, train, train_seeds
+    from .metrics import Callback, Metrics, Rating, read_metrics
+    from .presets import FAMILIES, METHODS, PRESETS, method_preset, preset, whole_episodes
+    from .run import Run, TrainedPolicy, read_config, seed_folders
+    from .update import Learner, TrainState
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -35,10 +35,10 @@ from kinetix_ued.generators import (
     refuse_held_out,
     sampler,
 )
-from kinetix_ued.user_code import load_function, names_a_file
+from kinetix_ued.user_code import UserFunction, check_call, load_function, names_a_file, refuse
 from kinetix_ued.world import get_engine
 
-from .config import TrainConfig
+from .config import TrainConfig, refuse_small_buffer
 from .rollout import Trajectory
 from .schedule import SCHEDULES
 from .update import Learner
@@ -129,17 +129,12 @@ def _refuse_holdout(sample: Sampler) -> None:
     refuse_held_out(levels, [f"level {n}" for n in range(_PROBED)], "the generator")
 
 
-def refuse_holdout_curriculum(curriculum: Curriculum) -> None:
-    """Raise ValueError where a user's curriculum begins with levels of the holdout suites; names them."""
-    first = jax.jit(lambda key: curriculum.propose(key, curriculum.init(key))[0])(jax.random.key(0))
-    refuse_held_out(first, [f"level {n}" for n in range(len(first))], "the curriculum")
-
-
 def build_curriculum(config: TrainConfig, sample: Sampler) -> Curriculum:
     """The curriculum over levels from ``sample``.
 
     Raises:
-        ValueError: for an option that it does not have, or a function of the user's that makes no curriculum.
+        ValueError: for an option that it does not have, or a function of the user's that makes no curriculum or cannot
+            be called with (sample, batch).
     """
     fields = {
         **({"score": config.score} if config.score else {}),
@@ -164,12 +159,16 @@ def build_curriculum(config: TrainConfig, sample: Sampler) -> Curriculum:
         if name not in known:
             remedy = f"it has {', '.join(known)}" if known else "it has none"
             raise ValueError(f"curriculum {config.curriculum!r} has no option {name!r}: {remedy}")
+    if not isinstance(construct, UserFunction):
+        return construct(sample, config.environments, **taken, **own)
+    if taken.get("capacity", config.environments) < config.environments:
+        refuse_small_buffer(config)
+    check_call(construct, "what makes a curriculum", "sample", "batch", options=taken | own)
     curriculum = construct(sample, config.environments, **taken, **own)
     if not isinstance(curriculum, Curriculum):
-        raise ValueError(
-            f"{config.curriculum} must return a Curriculum(init, propose, update), got {type(curriculum).__name__}"
-        )
-    return curriculum
+        refuse(construct, f"it must return a Curriculum(init, propose, update), got {type(curriculum).__name__}")
+    functions = (curriculum.init, curriculum.propose, curriculum.update)
+    return Curriculum(*map(construct.guard, functions), curriculum.students)
 
 
 def build_learner(config: TrainConfig, env: KinetixEnv, network: Policy) -> Learner:

@@ -3,8 +3,9 @@
 A checkpoint is a folder ``update_000000042`` with two files: ``arrays.npz`` holds the leaves of a pytree in order, and
 ``manifest.json`` says what they are: format version, configuration, the path, shape, type and SHA-256 of every leaf,
 whatever the host counted, and how good the policy was. The folder is written under another name and renamed when it is
-on the disk, so one that carries its name is complete; one that was damaged later fails its checksums and is passed
-over. The last few are kept, and the best one however old it is.
+on the disk and has been read back, so one that carries its name is complete; one that was damaged later fails its
+checksums and is passed over, with a warning. The last few whole ones are kept, and the best one however old it is;
+damaged ones never count among them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,12 +23,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kinetix_ued.whole import folder_to_disk
+
+from .config import TrainConfig
 from .metrics import Rating
 
 FORMAT = 1
 """Version of the layout; raised when an older reader could not read it."""
 
-_PREFIX, _ARRAYS, _MANIFEST = "update_", "arrays.npz", "manifest.json"
+_ARRAYS, _MANIFEST = "arrays.npz", "manifest.json"
+_NAME = re.compile("update_([0-9]{9,})")
+_PARTIAL, _REPLACED = ".partial", ".replaced"
+
+_REMEDY = "Use the same, or another folder; init_from takes the parameters alone"
 
 
 class CheckpointError(ValueError):
@@ -62,12 +72,17 @@ def save(
     keep: int,
     rating: Rating | None = None,
 ) -> Path:
-    """Write ``tree`` as the checkpoint of ``update`` into ``folder``; keep the last ``keep`` and the best one."""
+    """Write ``tree`` as the checkpoint of ``update`` into ``folder``; keep the last ``keep`` and the best one.
+
+    No whole checkpoint is removed before this one has been read back.
+
+    Raises:
+        CheckpointError: where it does not read back as it was written.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for abandoned in folder.glob(".*.partial"):
-        shutil.rmtree(abandoned)
+    recover(folder)
     final = folder / _name(update)
-    partial = folder / f".{final.name}.partial"
+    partial = _beside(final, _PARTIAL)
     partial.mkdir()
     leaves = [_describe(path, leaf) for path, leaf in jax.tree.leaves_with_path(tree)]
     with open(partial / _ARRAYS, "wb") as file:
@@ -85,16 +100,66 @@ def save(
     with open(partial / _MANIFEST, "w", encoding="utf-8") as file:
         json.dump(manifest, file, indent=1)
         _to_disk(file)
-    _folder_to_disk(partial)
-    if final.exists():  # a damaged one of the same update, found when the run was resumed
-        shutil.rmtree(final)
+    folder_to_disk(partial)
+    _read(partial)
+    replaced = _beside(final, _REPLACED)
+    if os.path.lexists(final):  # one of the same update that was damaged, or whose callbacks were not done
+        os.replace(final, replaced)
     os.replace(partial, final)
-    _folder_to_disk(folder)
-    best = _best_first(folder)[:1]
-    for old in _folders(folder)[keep:]:
-        if old not in best:
-            shutil.rmtree(old)
+    folder_to_disk(folder)
+    if os.path.lexists(replaced):
+        _remove(replaced)
+    _rotate(folder, final, keep)
     return final
+
+
+def recover(folder: Path) -> None:
+    """Clear away what a crash in the middle of a save left, and put back a checkpoint that was about to be replaced.
+
+    Only for the process that trains the run.
+    """
+    for abandoned in folder.glob(f".update_*{_PARTIAL}"):
+        _remove(abandoned)
+    for replaced in folder.glob(f".update_*{_REPLACED}"):
+        final = folder / replaced.name[1 : -len(_REPLACED)]
+        if os.path.lexists(final):
+            _remove(replaced)
+        else:
+            os.replace(replaced, final)
+
+
+def _rotate(folder: Path, newest: Path, keep: int) -> None:
+    """Remove what is older than the last ``keep`` whole checkpoints, but neither ``newest`` nor the best whole one."""
+    found = _folders(folder)
+    if len(found) <= keep:
+        return
+    whole = {newest: True}
+
+    def is_whole(path: Path) -> bool:
+        if path not in whole:
+            whole[path] = _is_whole(path)
+        return whole[path]
+
+    spared = {newest, next(filter(is_whole, _best_first(folder)), newest)}
+    kept = 0
+    for path in found:
+        if kept < keep:
+            kept += is_whole(path)
+        elif path not in spared:
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove a checkpoint in such a way that a crash leaves no part of it under its name; a warning where it stays."""
+    try:
+        if path.name[0] != ".":
+            path = path.rename(_beside(path, _PARTIAL))
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    except OSError as problem:  # what was saved is saved: no reason to end a run
+        warnings.warn(f"{path} cannot be removed: {problem.strerror or problem}", stacklevel=2)
 
 
 def load(
@@ -104,8 +169,9 @@ def load(
     which: str | int = "latest",
     config: dict[str, Any] | None = None,
     part: str = "",
+    remedy: str = _REMEDY,
 ) -> Checkpoint | None:
-    """A whole checkpoint in ``folder``, or None; damaged ones are passed over.
+    """A whole checkpoint in ``folder``, or None. Damaged ones are passed over; a warning names them and what is used.
 
     Args:
         folder: where ``save`` wrote.
@@ -113,53 +179,82 @@ def load(
         which: ``latest``; ``best``: of the highest rating, the earlier one of equals; or an update's number.
         config: the configuration that the checkpoint must have been written under; None takes any.
         part: key path of the wanted part, such as ``.params``.
+        remedy: what to do about another configuration, in words.
 
     Raises:
         CheckpointError: for a whole checkpoint of another format, configuration or tree, naming what differs.
         ValueError: for another ``which``.
     """
+    for _ in range(3):
+        path, manifest, stored, damaged, vanished = _search(folder, which)
+        if not vanished:  # else the run goes on meanwhile, and has removed what was about to be read
+            break
+    if path is None:
+        return None
+    if manifest["format"] != FORMAT:
+        raise CheckpointError(f"{path} has checkpoint format {manifest['format']}, this version reads {FORMAT}")
+    if damaged:
+        more = f" ({len(damaged) - 1} more are damaged)" if len(damaged) > 1 else ""
+        place = "older" if which == "latest" else "next best"
+        warnings.warn(f"{damaged[0]}{more}: the {place} {path.name} is used instead", stacklevel=3)
+    if config is not None:
+        refuse_other_config(manifest["config"], config, path, remedy)
+    tree = _restore(path, manifest["leaves"], stored, example, part)
+    return Checkpoint(tree, manifest["update"], manifest["config"], manifest["host"], path, _rating(manifest))
+
+
+def _search(folder: Path, which: str | int) -> tuple[Path | None, dict, list[np.ndarray], list[CheckpointError], bool]:
+    """The wanted checkpoint's folder, manifest and arrays; what was passed over; whether one vanished meanwhile."""
+    damaged: list[CheckpointError] = []
+    vanished = False
     if which == "latest":
         chosen = _folders(folder)
     elif which == "best":
-        chosen = _best_first(folder)
+        chosen = _best_first(folder, damaged)
     elif isinstance(which, int) and not isinstance(which, bool):
         chosen = [path for path in _folders(folder) if path.name == _name(which)]
     else:
         raise ValueError(f"unknown checkpoint {which!r}: use 'latest', 'best' or the number of an update")
     for path in chosen:
         try:
-            manifest, stored = _read(path)
-        except CheckpointError:
-            continue
-        if manifest["format"] != FORMAT:
-            raise CheckpointError(f"{path} has checkpoint format {manifest['format']}, this version reads {FORMAT}")
-        if config is not None:
-            refuse_other_config(manifest["config"], config, path)
-        tree = _restore(path, manifest["leaves"], stored, example, part)
-        return Checkpoint(tree, manifest["update"], manifest["config"], manifest["host"], path, _rating(manifest))
-    return None
+            return path, *_read(path), damaged, vanished
+        except CheckpointError as problem:
+            if path.exists():
+                damaged.append(problem)
+            else:
+                vanished = True
+    return None, {}, [], damaged, vanished
 
 
 def saved_updates(folder: Path) -> list[int]:
-    """Updates of the checkpoints in ``folder``, oldest first."""
-    return [int(path.name.removeprefix(_PREFIX)) for path in reversed(_folders(folder))]
+    """Updates of the checkpoints in ``folder``, damaged ones too, oldest first."""
+    return [_update_of(path) for path in reversed(_folders(folder))]
+
+
+def whole_updates(folder: Path) -> list[int]:
+    """Updates of the checkpoints in ``folder`` that are whole, oldest first; reads them all."""
+    return [_update_of(path) for path in reversed(_folders(folder)) if _is_whole(path)]
 
 
 def best_rating(folder: Path) -> Rating | None:
-    """The highest rating among the checkpoints in ``folder``."""
-    best = _best_first(folder)[:1]
-    return _rating(_manifest(best[0])) if best else None
+    """The highest rating among the whole checkpoints in ``folder``."""
+    best = next(filter(_is_whole, _best_first(folder)), None)
+    return _rating(_manifest(best)) if best else None
 
 
-def refuse_other_config(saved: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
-    """Raise CheckpointError naming every entry in which two configurations differ."""
+def refuse_other_config(saved: dict[str, Any], wanted: dict[str, Any], path: Path, remedy: str = _REMEDY) -> None:
+    """Raise CheckpointError naming every entry in which two configurations differ.
+
+    A field that did not exist yet when ``saved`` was written has its default there.
+    """
     missing = "(absent)"
+    defaults = TrainConfig().to_dict()
+    saved = {name: defaults[name] for name in wanted if name in defaults} | saved
     names = [name for name in {**saved, **wanted} if saved.get(name, missing) != wanted.get(name, missing)]
     if names:
         compared = (f"{n} is {saved.get(n, missing)!r} there, {wanted.get(n, missing)!r} here" for n in names)
         raise CheckpointError(
-            f"{path} belongs to another configuration: {'; '.join(compared)}. Use the same, or another folder; "
-            "init_from takes the parameters alone"
+            f"{path} belongs to another configuration: {'; '.join(compared)}. {remedy}"
         )
 
 
@@ -206,11 +301,29 @@ def _manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
         whole = manifest.pop("checksum") == _checksum(manifest)
+        complete = _is_complete(manifest)
     except Exception as problem:  # json and the file system each have their own ways to say it
         raise CheckpointError(f"{path} cannot be read: {problem}") from problem
     if not whole:
         raise CheckpointError(f"{path} is damaged: its manifest's checksum does not hold")
+    if not complete:
+        raise CheckpointError(f"{path} is damaged: its manifest lacks a field, or has one of the wrong type")
     return manifest
+
+
+def _is_complete(manifest: dict[str, Any]) -> bool:
+    """Whether a manifest has every field in the right type; of another format's, that it says which."""
+    if manifest["format"] != FORMAT:
+        return isinstance(manifest["format"], int)
+    kinds = {"update": int, "config": dict, "host": dict, "leaves": list}
+    of_leaf = {"path": str, "shape": list, "dtype": str, "key": str | None, "sha256": str}
+    rating = manifest.get("rating")
+    is_rating = rating is None or (len(rating) == 2 and type(rating[0]) is str and isinstance(rating[1], (int, float)))
+    return (
+        all(isinstance(manifest[name], kind) for name, kind in kinds.items())
+        and all(isinstance(leaf[name], kind) for leaf in manifest["leaves"] for name, kind in of_leaf.items())
+        and is_rating
+    )
 
 
 def _rating(manifest: dict[str, Any]) -> Rating | None:
@@ -231,10 +344,13 @@ def _restore(path: Path, leaves: list[dict], stored: list[np.ndarray], example: 
 def _leaf(path: Path, name: str, description: dict[str, Any], stored: np.ndarray, example: Any) -> Any:
     """One leaf as it was saved; refused where ``example`` has another shape or type."""
     array = stored
-    if str(stored.dtype) != description["dtype"]:
-        array = stored.view(jnp.dtype(description["dtype"])).reshape(description["shape"])
-    if description["key"]:
-        array = jax.random.wrap_key_data(jnp.asarray(array), impl=description["key"])
+    try:
+        if str(stored.dtype) != description["dtype"]:
+            array = stored.view(jnp.dtype(description["dtype"])).reshape(description["shape"])
+        if description["key"]:
+            array = jax.random.wrap_key_data(jnp.asarray(array), impl=description["key"])
+    except (TypeError, ValueError) as problem:
+        raise CheckpointError(f"{path}: {name} cannot be what its manifest says: {problem}") from problem
     found, expected = (tuple(array.shape), str(array.dtype)), (tuple(example.shape), str(example.dtype))
     if found != expected:
         raise CheckpointError(f"{path}: {name} has shape and type {found}, here it has {expected}")
@@ -242,25 +358,51 @@ def _leaf(path: Path, name: str, description: dict[str, Any], stored: np.ndarray
 
 
 def _folders(folder: Path) -> list[Path]:
-    """Checkpoints in ``folder``, newest first."""
-    return sorted((p for p in folder.glob(f"{_PREFIX}*") if p.is_dir()), reverse=True)
+    """Checkpoints in ``folder``, newest first; files and folders of other names are none."""
+    found = (path for path in folder.glob("update_*") if _update_of(path) >= 0 and path.is_dir())
+    return sorted(found, key=_update_of, reverse=True)
 
 
-def _best_first(folder: Path) -> list[Path]:
-    """Rated checkpoints in ``folder``, the best first, of equals the earlier one."""
+def _update_of(path: Path) -> int:
+    """The update whose checkpoint is called like that; -1 for another name."""
+    match = _NAME.fullmatch(path.name)
+    update = int(match[1]) if match and len(match[1]) <= 18 else -1
+    return update if path.name == _name(update) else -1
+
+
+def _best_first(folder: Path, damaged: list[CheckpointError] | None = None) -> list[Path]:
+    """Rated checkpoints in ``folder``, the best first, of equals the earlier one.
+
+    Those whose manifest cannot be read have no rating; why is added to ``damaged``.
+    """
     rated = []
     for path in reversed(_folders(folder)):
         try:
             rating = _rating(_manifest(path))
-        except CheckpointError:
+        except CheckpointError as problem:
+            if damaged is not None and path.exists():
+                damaged.append(problem)
             continue
         if rating is not None:
             rated.append((rating.rank, path))
     return [path for _, path in sorted(rated, key=lambda entry: entry[0], reverse=True)]
 
 
+def _is_whole(path: Path) -> bool:
+    try:
+        _read(path)
+    except CheckpointError:
+        return False
+    return True
+
+
 def _name(update: int) -> str:
-    return f"{_PREFIX}{update:09d}"
+    return f"update_{update:09d}"
+
+
+def _beside(path: Path, ending: str) -> Path:
+    """A hidden name for the checkpoint ``path`` while it is not in its place."""
+    return path.with_name(f".{path.name}{ending}")
 
 
 def _checksum(manifest: dict[str, Any]) -> str:
@@ -270,15 +412,3 @@ def _checksum(manifest: dict[str, Any]) -> str:
 def _to_disk(file: Any) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _folder_to_disk(folder: Path) -> None:
-    """Make names in a folder durable; not every platform can open a folder, and there it is not needed."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -8,16 +8,14 @@ import inspect
 import math
 import textwrap
 import typing
-from typing import Any
+from collections.abc import Collection
+from typing import Any, NoReturn
 
-from kinetix_ued.agents import NETWORKS
-from kinetix_ued.curricula import ANTAGONIST_SCORES, CURRICULA, PRIORITISATIONS, SCORES, curriculum_options
-from kinetix_ued.environment import ACTIONS, OBSERVATIONS
-from kinetix_ued.generators import FILTERS, GENERATORS
-from kinetix_ued.user_code import names_a_file
-from kinetix_ued.world import ENGINES, PHYSICS, SIZES
+from kinetix_ued.renamed import current_name
+from kinetix_ued.user_code import names_a_file, short_reference
 
-from .schedule import SCHEDULES
+# What knows the parts by name is imported where it is asked: the help of the command line is made from the fields alone
+# and should not wait for JAX.
 
 DTYPES = ("float32", "bfloat16")
 """What a network can compute in."""
@@ -98,6 +96,12 @@ class TrainConfig:
     """Share of the buffer that must be full before levels are replayed."""
     generator: str = "random"
     """Where new levels come from: a generator's name, or path/to/file.py:function for one of your own."""
+    curriculum_code: str = ""
+    """SHA-256 of the curriculum's own file, noted when training starts; empty for a curriculum of this package."""
+    generator_code: str = ""
+    """SHA-256 of the generator's own file, noted likewise."""
+    accept_changed_code: bool = False
+    """Go on with a run although a file of your own that it executes has changed since it began."""
     allow_holdout: bool = False
     """Train on levels of the holdout suites too, if the generator makes them; evaluations then say so."""
     filters: str = "noop_solves"
@@ -157,13 +161,20 @@ class TrainConfig:
     solve_rate_window: int = 20
     """Updates over which that solve rate is averaged, also to tell the best checkpoint."""
     eval_levels: int = 256
-    """Held-out random levels for the evaluation at the end; 0: none."""
-    eval_attempts: int = 10
-    """Attempts at each of them."""
-    eval_every: int = 0
-    """Updates between two evaluations on those levels while training; the best checkpoint is kept; 0: none."""
+    """Held-out random levels that the finished run is scored on, into evaluation.json; 0: no evaluation at the end."""
     eval_seed: int = 1_000_000_007
-    """Seed of the held-out levels, the same for every run."""
+    """Seed of these levels, the same for every run."""
+    eval_attempts: int = 10
+    """Attempts at each level of an evaluation."""
+    eval_every: int = 0
+    """Updates between two evaluations while training; the best checkpoint by them is kept; 0: none."""
+    selection_levels: int = 256
+    """Held-out random levels of those evaluations, which choose the best checkpoint and are in no report."""
+    selection_seed: int = 1_000_000_009
+    """Seed of these levels; another one than that of any report."""
+
+    def __post_init__(self):
+        object.__setattr__(self, "curriculum", current_name(self.curriculum))
 
     @property
     def filter_names(self) -> tuple[str, ...]:
@@ -235,19 +246,29 @@ class TrainConfig:
 
 NEUTRAL_FIELDS = frozenset(
     "preset out checkpoint_every keep_checkpoints progress tensorboard csv wandb snapshot_every stop_at_solve_rate "
-    "solve_rate_window eval_levels eval_attempts eval_every eval_seed".split()
+    "solve_rate_window eval_levels eval_attempts eval_every eval_seed selection_levels selection_seed curriculum_code "
+    "generator_code accept_changed_code".split()
 )
-"""Fields that may change between the parts of a resumed run: they do not touch what is learned."""
+"""Fields that may change between the parts of a resumed run: they do not touch what is learned.
 
+Files of the user's are compared on their own, see ``own_code``.
+"""
+
+NOTED_FIELDS = ("curriculum_code", "generator_code")
+"""Fields that training fills in itself."""
 
 CUSTOM = "custom"
 """Stands in a configuration for a curriculum or a generator that was passed as functions."""
 
 
 def decisive(config: TrainConfig) -> dict[str, Any]:
-    """The values that a resumed run must share. At a constant learning rate, more ``steps`` only make it longer."""
+    """The values that a resumed run must share. At a constant learning rate, more ``steps`` only make it longer.
+
+    A file of the user's is there by its name, without its folder: it may have moved.
+    """
     free = NEUTRAL_FIELDS | {"steps"} if config.schedule == "constant" else NEUTRAL_FIELDS
-    return {name: value for name, value in config.to_dict().items() if name not in free}
+    values = config.to_dict() | {name: short_reference(getattr(config, name)) for name in ("curriculum", "generator")}
+    return {name: value for name, value in values.items() if name not in free}
 
 
 def field_docs(cls: type) -> dict[str, str]:
@@ -278,6 +299,8 @@ def validate(config: TrainConfig) -> None:
     _check_ranges(config)
     _check_decisions(config)
     _check_batches(config)
+    _check_attempts(config)
+    _check_selection(config)
 
 
 def _check_types(config: TrainConfig) -> None:
@@ -288,24 +311,36 @@ def _check_types(config: TrainConfig) -> None:
             raise ValueError(f"{name} must be of type {wanted.__name__}, got {value!r}")
 
 
-_NAMES = {
-    "size": SIZES,
-    "observation": OBSERVATIONS,
-    "actions": ACTIONS,
-    "engine": ENGINES,
-    "physics": PHYSICS,
-    "network": NETWORKS,
-    "curriculum": CURRICULA,
-    "score": SCORES,
-    "prioritisation": PRIORITISATIONS,
-    "generator": GENERATORS,
-    "schedule": SCHEDULES,
-    "dtype": DTYPES,
-}
+def _known_names() -> dict[str, Collection[str]]:
+    """The names that a field may have, for those fields that name a part."""
+    from kinetix_ued.agents import NETWORKS
+    from kinetix_ued.curricula import CURRICULA, PRIORITISATIONS, SCORES
+    from kinetix_ued.environment import ACTIONS, OBSERVATIONS
+    from kinetix_ued.generators import GENERATORS
+    from kinetix_ued.world import ENGINES, PHYSICS, SIZES
+
+    from .schedule import SCHEDULES
+
+    return {
+        "size": SIZES,
+        "observation": OBSERVATIONS,
+        "actions": ACTIONS,
+        "engine": ENGINES,
+        "physics": PHYSICS,
+        "network": NETWORKS,
+        "curriculum": CURRICULA,
+        "score": SCORES,
+        "prioritisation": PRIORITISATIONS,
+        "generator": GENERATORS,
+        "schedule": SCHEDULES,
+        "dtype": DTYPES,
+    }
 
 
 def _check_names(config: TrainConfig) -> None:
-    for field, known in _NAMES.items():
+    from kinetix_ued.generators import FILTERS
+
+    for field, known in _known_names().items():
         name = getattr(config, field)
         pluggable = field in ("curriculum", "generator")
         own_choice = field == "score" and name == ""
@@ -319,28 +354,43 @@ def _check_names(config: TrainConfig) -> None:
 
 
 def _check_score(config: TrainConfig) -> None:
+    from kinetix_ued.curricula import ANTAGONIST_SCORES, CURRICULA, curriculum_options
+
     if not config.score or config.curriculum not in CURRICULA:
         return
     if "score" not in curriculum_options(config.curriculum):
-        remedy = "set options=regret=NAME instead" if config.curriculum == "paired" else "leave score empty"
+        remedy = "set options=regret=NAME instead" if config.curriculum == "student-regret" else "leave score empty"
         raise ValueError(f"curriculum {config.curriculum!r} has no score to choose (score={config.score!r}): {remedy}")
     if config.score in ANTAGONIST_SCORES:
         raise ValueError(
             f"score {config.score!r} compares the student with an antagonist, and curriculum {config.curriculum!r} has "
-            "none: use curriculum paired, or another score"
+            "none: use curriculum student-regret, or another score"
         )
 
 
 _AT_LEAST_ONE = (
     "seeds frame_skip max_steps buffer_size top_k environments rollout_steps outer_steps steps epochs minibatches "
     "head_width head_depth recurrent_size checkpoint_every keep_checkpoints "
-    "solve_rate_window eval_attempts"
+    "solve_rate_window eval_attempts selection_levels"
 ).split()
 _NOT_NEGATIVE = (
-    "decision_frames network_width seed eval_seed eval_levels eval_every snapshot_every dense_reward_scale entropy value_coefficient"
+    "decision_frames network_width seed eval_seed selection_seed eval_levels eval_every snapshot_every "
+    "dense_reward_scale entropy value_coefficient"
 ).split()
 _POSITIVE = "temperature learning_rate clip max_grad_norm".split()
 _FINITE = "learning_rate temperature clip max_grad_norm dense_reward_scale entropy value_coefficient".split()
+_AT_MOST = {
+    "seeds": 2**12,
+    "frame_skip": 2**12,
+    "network_width": 2**16,
+    "head_width": 2**16,
+    "recurrent_size": 2**16,
+    "head_depth": 2**8,
+    "eval_levels": 2**20,
+    "eval_attempts": 2**16,
+    "steps": 2**62,
+}
+"""Beyond these no machine computes anything; below, ``memory`` says whether this one does."""
 _SHARES = "staleness replay_probability minimum_fill gamma gae_lambda warmup stop_at_solve_rate".split()
 
 
@@ -356,7 +406,11 @@ def _check_ranges(config: TrainConfig) -> None:
         for name in names:
             if not holds(value := getattr(config, name)):  # NaN fails every rule
                 raise ValueError(f"{name} must be {words}, got {value}")
-    for name in ("seed", "eval_seed"):
+    for field in dataclasses.fields(config):
+        value, most = getattr(config, field.name), _AT_MOST.get(field.name, 2**31 - 1)
+        if type(value) is int and value > most and type(field.default) is int and not field.name.endswith("seed"):
+            raise ValueError(f"{field.name} must be at most {most}, got {value}")
+    for name in ("seed", "eval_seed", "selection_seed"):
         if getattr(config, name) >= 2**32:
             raise ValueError(f"{name} must be below 2**32, got {getattr(config, name)}")
     if config.seed + config.seeds > 2**32:
@@ -380,7 +434,20 @@ def _check_decisions(config: TrainConfig) -> None:
         raise ValueError("the observation blind counts single steps: use decision_frames=0 with it")
 
 
+def _check_selection(config: TrainConfig) -> None:
+    """Refuse to choose the best checkpoint on levels of a report: this run's, or of the suites ``random-SIZE``."""
+    reported = {"eval_seed": config.eval_seed, "the suites random-s, -m and -l": TrainConfig.eval_seed}
+    for name, seed in reported.items():
+        if config.eval_every and seed == config.selection_seed:
+            raise ValueError(
+                f"selection_seed={seed} is that of {name} too, so the best checkpoint would be chosen on the levels "
+                f"that reports score it on: use another, such as selection_seed={TrainConfig.selection_seed}"
+            )
+
+
 def _check_batches(config: TrainConfig) -> None:
+    from kinetix_ued.curricula import CURRICULA, curriculum_options
+
     c = config
     whole, unit = c.environments * c.rollout_steps, f"{c.environments} environments x {c.rollout_steps} steps"
     if c.recurrent:
@@ -394,8 +461,6 @@ def _check_batches(config: TrainConfig) -> None:
             f"steps={c.steps} is less than one update ({c.environments} environments x {c.rollout_steps} steps x "
             f"{c.outer_steps} outer steps): use steps={c.update_steps} or more, or fewer environments"
         )
-    if c.eval_every and not c.eval_levels:
-        raise ValueError("eval_every asks for evaluations and eval_levels=0 leaves no level for them: set eval_levels")
     if c.gradient_steps >= 2**31:
         raise ValueError(
             f"steps={c.steps} makes {c.gradient_steps} optimiser steps, more than the optimiser can count (2**31): "
@@ -404,14 +469,46 @@ def _check_batches(config: TrainConfig) -> None:
     if c.curriculum not in CURRICULA or c.curriculum == "dr":
         return
     if "buffer" in curriculum_options(c.curriculum) and c.buffer_size < c.environments:
-        raise ValueError(
-            f"buffer_size={c.buffer_size} cannot hold the levels of {c.environments} environments: "
-            f"use buffer_size={c.environments} or more, or fewer environments"
-        )
-    # Each proposal starts every environment anew, and only an episode that ends tells what its level is worth.
+        refuse_small_buffer(config)
+    check_whole_episodes(config)
+
+
+def refuse_small_buffer(config: TrainConfig) -> NoReturn:
+    """Raise ValueError about a buffer that holds fewer levels than one proposal has."""
+    raise ValueError(
+        f"buffer_size={config.buffer_size} cannot hold the levels of {config.environments} environments: "
+        f"use buffer_size={config.environments} or more, or fewer environments"
+    )
+
+
+def check_whole_episodes(config: TrainConfig) -> None:
+    """Raise ValueError where what is played of one proposal is shorter than an episode; for curricula that restart.
+
+    Each proposal of theirs starts every environment anew, and only an episode that ends tells what its level is worth.
+    """
+    c = config
     if c.rollout_steps * c.outer_steps < c.episode_decisions:
         raise ValueError(
             f"{c.rollout_steps} rollout steps x {c.outer_steps} outer steps are shorter than an episode (max_steps="
             f"{c.max_steps}), so {c.curriculum} would never score a hard level: "
             f"use outer_steps={-(-c.episode_decisions // c.rollout_steps)}"
+        )
+
+
+def _check_attempts(config: TrainConfig) -> None:
+    """Refuse a scoring pass of SFL that attempts each level once, which tells nothing."""
+    c = config
+    if c.curriculum != "sfl":
+        return
+    from kinetix_ued.curricula import sfl
+
+    default = inspect.signature(sfl).parameters["scoring_rollouts"].default
+    rollouts = c.curriculum_options.get("scoring_rollouts", default)
+    if not isinstance(rollouts, int):  # refused where the curriculum is built
+        return
+    certain = c.rollout_steps * c.outer_steps // c.episode_decisions
+    if rollouts * certain < 2:
+        raise ValueError(
+            f"scoring_rollouts={rollouts} gives a level {rollouts * certain} attempt to be judged by, and learnability "
+            "takes two at least: use options=scoring_rollouts=4"
         )

@@ -6,11 +6,8 @@ import contextlib
 import dataclasses
 import functools
 import os
-import signal
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +18,7 @@ from kinetix_ued.agents import Policy
 from kinetix_ued.curricula import Curriculum
 from kinetix_ued.environment import KinetixEnv
 from kinetix_ued.generators import Generator
+from kinetix_ued.output import steady_output
 from kinetix_ued.user_code import names_a_file
 
 from . import checkpoint
@@ -31,16 +29,22 @@ from .build import (
     build_network,
     build_sampler,
     decision_env,
-    refuse_holdout_curriculum,
 )
 from .callbacks import configured
-from .config import CUSTOM, TrainConfig, decisive, validate
+from .config import CUSTOM, NOTED_FIELDS, TrainConfig, decisive, validate
+from .evaluation import evaluate_finished
+from .interrupt import postponed_interrupt
+from .lock import RunInUse, locked
+from .memory import refuse_too_large
 from .metrics import Callback
+from .own_code import keep_code, located, refuse_changed_code
+from .own_curriculum import check_curriculum, try_curriculum
 from .recorder import Recorder
 from .run import (
     CHECKPOINTS,
     CONFIG,
     INITIAL,
+    PENDING,
     Run,
     TrainedPolicy,
     initial_params,
@@ -62,7 +66,12 @@ def train(
 ) -> Run:
     """Train an agent as ``config`` says, into the folder ``config.out``.
 
-    Ctrl-C (and SIGTERM) finishes the update at hand, saves and returns; a second one stops at once.
+    A run that has come to its end is evaluated beside the baselines into ``evaluation.json``, see ``Run.evaluation``;
+    ``eval_levels=0`` leaves that out.
+
+    Ctrl-C (and SIGTERM, and SIGHUP when a terminal is closed) finishes the update at hand, saves and returns; a second
+    Ctrl-C or SIGTERM stops at once. An error, of a callback too, is raised after the last update has been saved. Output
+    that cannot be written stops nothing. The run's folder is locked meanwhile, see ``lock``.
 
     Args:
         config: see ``TrainConfig``.
@@ -75,8 +84,8 @@ def train(
 
     Raises:
         ValueError: for a configuration that cannot run, a folder that already holds a run (without ``resume``), or a
-            run of another configuration.
-        FloatingPointError: when the loss is no longer finite.
+            run of another configuration; ``RunInUse`` for one that is being trained already.
+        FloatingPointError: when a loss or a parameter is no longer finite.
     """
     if config.seeds > 1:
         raise ValueError(f"seeds={config.seeds} makes several runs: train_seeds(config) returns them all")
@@ -111,24 +120,27 @@ def train_seeds(
 
 def resume(
     path: str | os.PathLike[str],
-    curriculum: Curriculum | None = None,
+    curriculum: Curriculum | str | None = None,
     callbacks: Sequence[Callback] = (),
     *,
-    generator: Generator | None = None,
+    generator: Generator | str | None = None,
     **changes: Any,
 ) -> Run:
     """Go on with the run in folder ``path`` until its end; see ``train``.
 
     Args:
         path: folder of the run.
-        curriculum: the same one again, if the run was started with one.
+        curriculum: the same one again, if the run was started with functions; path/to/file.py:function, if the file
+            that the run was started with has moved.
         callbacks: as for ``train``; they are not saved.
-        generator: the same one again, if the run was started with one.
+        generator: likewise.
         changes: fields of the configuration that do not touch what is learned, see ``config.NEUTRAL_FIELDS``.
 
     Raises:
-        ValueError: as ``train``, and for one of several runs that were trained side by side.
+        ValueError: as ``train``, for one of several runs that were trained side by side, and for a file of your own that
+            is not what it was when the run began, unless ``accept_changed_code`` is among the changes.
     """
+    curriculum, generator, changes = _named(changes, curriculum, generator)
     config = read_config(path)
     if config.seeds > 1:
         raise ValueError(f"{path} was trained beside other seeds: go on with all of them, in {Path(path).parent}")
@@ -138,18 +150,30 @@ def resume(
 
 def resume_seeds(
     path: str | os.PathLike[str],
-    curriculum: Curriculum | None = None,
+    curriculum: Curriculum | str | None = None,
     callbacks: Sequence[Callback] = (),
     *,
-    generator: Generator | None = None,
+    generator: Generator | str | None = None,
     **changes: Any,
 ) -> list[Run]:
     """Go on with the runs that ``train_seeds`` began in folder ``path``; arguments and errors as of ``resume``."""
+    curriculum, generator, changes = _named(changes, curriculum, generator)
     folders = seed_folders(path)
     if not folders:
         raise ValueError(f"{path} holds no runs of several seeds: there is no folder seed-0 or the like in it")
     config = dataclasses.replace(read_config(folders[0]), **changes, out=str(path))
     return train_seeds(config, curriculum, callbacks, resume=True, generator=generator)
+
+
+def _named(
+    changes: dict[str, Any], curriculum: Curriculum | str | None, generator: Generator | str | None
+) -> tuple[Curriculum | None, Generator | None, dict[str, Any]]:
+    """Curriculum and generator where they are functions; where they are names, they are among the changes instead."""
+    if isinstance(curriculum, str):
+        curriculum, changes = None, changes | {"curriculum": curriculum}
+    if isinstance(generator, str):
+        generator, changes = None, changes | {"generator": generator}
+    return curriculum, generator, changes
 
 
 def _train(
@@ -168,14 +192,19 @@ def _train(
         elif getattr(config, name) == CUSTOM:
             raise ValueError(f"this run was started with a {name} of its own: pass the same one as {name}=")
     validate(config)
+    config = located(config)
+    _each_seed(config, resume)  # refuses what it can before anything is compiled
     program = _program(_shared(config), curriculum, generator)
     example = jax.eval_shape(program.init, jax.random.key(config.seed))
     own_callbacks = [configured(config, example.curriculum) for _ in range(config.seeds)]
-    recorders = []
-    for each, own in zip(_each_seed(config, resume), own_callbacks, strict=True):
-        run, state = _begin(each, program, example)
-        recorders.append(Recorder(run, state, [*callbacks, *own]))
-    _loop(recorders, program.update)
+    refuse_too_large(example, "its training state", times=config.seeds)
+    with contextlib.ExitStack() as locks:
+        recorders = []
+        for each, own in zip(_claimed(config, resume, example, locks), own_callbacks, strict=True):
+            run, state, pending = _begin(each, program, example)
+            recorders.append(Recorder(run, state, [*callbacks, *own], pending))
+        with steady_output():
+            _loop(recorders, program.update)
     return [recorder.run for recorder in recorders]
 
 
@@ -201,8 +230,9 @@ def _program(config: TrainConfig, curriculum: Curriculum | None, generator: Gene
     if curriculum is None:
         sample, filter_steps = build_sampler(config, generator)
         curriculum = build_curriculum(config, sample)
-    if not config.allow_holdout and (config.curriculum == CUSTOM or names_a_file(config.curriculum)):
-        refuse_holdout_curriculum(curriculum)
+    if config.curriculum == CUSTOM or names_a_file(config.curriculum):
+        check_curriculum(curriculum, config)
+        try_curriculum(curriculum, config)
     learner = build_learner(config, env, network)
     init, update = make_update(config, decision_env(config), network, learner, curriculum, filter_steps)
 
@@ -221,51 +251,109 @@ def _program(config: TrainConfig, curriculum: Curriculum | None, generator: Gene
 def _shared(config: TrainConfig) -> TrainConfig:
     """The configuration with a standard value for whatever the compiled functions do not depend on."""
     shared = {name: value for name, value in decisive(config).items() if name not in ("seed", "init_from")}
+    # A file of the user's in full: another folder, or another content, is another program.
+    shared |= {name: getattr(config, name) for name in ("curriculum", "generator", *NOTED_FIELDS)}
     return dataclasses.replace(TrainConfig(), **shared)
 
 
-def _begin(config: TrainConfig, program: _Program, example: TrainState) -> tuple[Run, TrainState]:
-    """A run in its folder, and the state of its last whole checkpoint or else that of its beginning."""
+def _claimed(config: TrainConfig, resume: bool, example: TrainState, locks: contextlib.ExitStack) -> list[TrainConfig]:
+    """The configurations of all seeds, whose folders are then locked until ``locks`` ends.
+
+    Raises:
+        ValueError: as ``_each_seed``, and where a folder is locked by another process; for a new run in a folder that
+            nobody has named, the next free one is taken instead.
+    """
+    while True:
+        with contextlib.ExitStack() as taken:
+            try:
+                found = _each_seed(config, resume)
+                for own in found:
+                    if own.init_from and not resume:  # refused before a folder is made
+                        initial_params(Path(own.out), own, example.agent.params)
+                for own in found:
+                    taken.enter_context(locked(Path(own.out)))
+                    if not resume and (Path(own.out) / CONFIG).exists():
+                        raise RunInUse(f"{own.out} already holds a run: resume it, or choose another folder")
+            except RunInUse:
+                if config.out:
+                    raise
+                continue
+            locks.enter_context(taken.pop_all())
+            return found
+
+
+def _begin(
+    config: TrainConfig, program: _Program, example: TrainState
+) -> tuple[Run, TrainState, dict[str, float | int | None] | None]:
+    """A run in its folder, and the state of its last whole checkpoint or else that of its beginning.
+
+    The numbers are those of the last update, if that was saved before its callbacks were done.
+
+    Raises:
+        CheckpointError: where there are checkpoints and none is whole: a run is begun again only by decision.
+    """
     path, first_params = Path(config.out), None
     if config.init_from:
         first_params = initial_params(path, config, example.agent.params)
+    folder = path / CHECKPOINTS
+    checkpoint.recover(folder)
+    saved = checkpoint.load(folder, example, config=decisive(config))
+    if saved is None and (damaged := checkpoint.saved_updates(folder)):
+        raise checkpoint.CheckpointError(
+            f"every checkpoint in {folder} is damaged (updates {', '.join(map(str, damaged))}): move them away to "
+            "begin the run again"
+        )
     write_config(path, config)
-    saved = checkpoint.load(path / CHECKPOINTS, example, config=decisive(config))
+    keep_code(path, config)
     state = program.init(jax.random.key(config.seed)) if saved is None else jax.tree.map(jnp.asarray, saved.tree)
     if saved is None and config.init_from:
         checkpoint.save(path / INITIAL, first_params, update=0, config=decisive(config), host={}, keep=1)
         state = state._replace(agent=state.agent._replace(params=first_params))
     env = program.env
     run = Run(path, config, env, TrainedPolicy(program.network, state.agent.params, env.observation_space()))
-    if saved is not None:
-        run.restore_counts(saved)
-    return run, state
+    if saved is None:
+        return run, state, None
+    run.restore_counts(saved)
+    return run, state, saved.host.get(PENDING)
 
 
 def _loop(recorders: list[Recorder], update: _Update) -> None:
     """Update all runs until each has taken its steps or a callback has ended it, or someone interrupts."""
-    states = tuple(recorder.state for recorder in recorders)
-    try:
+    with contextlib.ExitStack() as closing:
+        for recorder in reversed(recorders):
+            closing.callback(recorder.close)
         for recorder in recorders:
             recorder.begin()
-        with _postponed_interrupt() as interrupted:
-            while any(recorder.unfinished for recorder in recorders) and not interrupted.is_set():
-                started = time.perf_counter()
-                # A run that is done is computed with the others, from a copy: an update takes the arrays it is given.
-                given = (state if r.unfinished else _copy(state) for r, state in zip(recorders, states, strict=True))
-                states, numbers = update(tuple(given))
-                numbers = jax.device_get(numbers)
-                seconds = time.perf_counter() - started
-                for recorder, state, own in zip(recorders, states, numbers, strict=True):
-                    if recorder.unfinished:
-                        recorder.note(state, own, seconds)
+        with postponed_interrupt() as interrupted:
+            try:
+                while any(recorder.unfinished for recorder in recorders) and not interrupted.is_set():
+                    _update_all(recorders, update)
+                for recorder in recorders:
+                    recorder.save()
+            except BaseException as problem:
+                if not (isinstance(problem, KeyboardInterrupt) and interrupted.is_set()):  # that one means at once
+                    for recorder in recorders:
+                        recorder.rescue()
+                raise
             for recorder in recorders:
-                recorder.save()
-        for recorder in recorders:
-            recorder.run.interrupted = recorder.unfinished
-    finally:
-        for recorder in recorders:
-            recorder.close()
+                done = not recorder.unfinished and evaluate_finished(recorder.run, interrupted.is_set)
+                recorder.run.interrupted = not done
+
+
+def _update_all(recorders: list[Recorder], update: _Update) -> None:
+    """One more update of every run that is not done."""
+    started = time.perf_counter()
+    going = [recorder.unfinished for recorder in recorders]
+    # A run that is done is computed with the others, from a copy: an update takes the arrays it is given.
+    given = (r.state if goes else _copy(r.state) for r, goes in zip(recorders, going, strict=True))
+    states, numbers = update(tuple(given))
+    numbers = jax.device_get(numbers)
+    seconds = time.perf_counter() - started
+    taken = [(r, *new) for r, goes, *new in zip(recorders, going, states, numbers, strict=True) if goes]
+    for recorder, state, own in taken:  # all of them first: an error in one run loses no update of another
+        recorder.take(state, own, seconds)
+    for recorder, *_ in taken:
+        recorder.finish()
 
 
 def _copy(state: TrainState) -> TrainState:
@@ -283,7 +371,7 @@ def _each_seed(config: TrainConfig, resume: bool) -> list[TrainConfig]:
         curriculum = config.curriculum.rpartition(":")[2]
         path = _unused(Path("runs") / f"{config.preset}-{curriculum}-{config.size}-{config.seed}")
     if not resume and ((path / CONFIG).exists() or seed_folders(path)):
-        raise ValueError(f"{path} already holds a run: resume it, or choose another folder")
+        raise RunInUse(f"{path} already holds a run: resume it, or choose another folder")
     if config.seeds == 1:
         found = [dataclasses.replace(config, out=str(path))]
     else:
@@ -292,33 +380,13 @@ def _each_seed(config: TrainConfig, resume: bool) -> list[TrainConfig]:
     for own in found if resume else []:
         # Of several runs, the last may not have been begun when the first ones were stopped.
         if config.seeds == 1 or (Path(own.out) / CONFIG).exists():
-            checkpoint.refuse_other_config(decisive(read_config(own.out)), decisive(own), Path(own.out))
-    return found
+            saved = read_config(own.out)
+            checkpoint.refuse_other_config(decisive(saved), decisive(own), Path(own.out))
+            refuse_changed_code(dataclasses.replace(saved, out=own.out), own)
+    return [dataclasses.replace(own, accept_changed_code=False) for own in found]  # accepted this once
 
 
 def _unused(path: Path) -> Path:
     """``path``, or the first of path-2, path-3 ... that does not exist."""
     candidates = (path if n == 1 else path.with_name(f"{path.name}-{n}") for n in range(1, 10**9))
     return next(candidate for candidate in candidates if not candidate.exists())
-
-
-@contextlib.contextmanager
-def _postponed_interrupt() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; the second of them interrupts. Outside the main thread it stays unset."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-
-    def note(number: int, frame: Any) -> None:
-        if event.is_set():
-            raise KeyboardInterrupt
-        event.set()
-        print("\nstopping after this update, then saving; once more to stop at once", file=sys.stderr)
-
-    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield event
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

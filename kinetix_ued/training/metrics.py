@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -59,8 +60,8 @@ class RunningSolveRate:
 
     def note(self, metrics: Metrics) -> None:
         """Take in the numbers of the next update."""
-        rate, learned = metrics["solve_rate"], int(metrics["steps/learning"] or 0)
-        if learned > self._learned and rate is not None and math.isfinite(rate):
+        rate, learned = number_in(metrics, "solve_rate"), int(number_in(metrics, "steps/learning") or 0)
+        if learned > self._learned and rate is not None:
             self._rates.append(rate)
         self._learned = learned
 
@@ -74,13 +75,22 @@ class RunningSolveRate:
 class JsonLines:
     """One JSON object a line, one line an update.
 
-    Opening drops every line after ``update`` and a line that was cut off, so that a resumed run writes them again.
+    Opening drops every line after ``update``, so that a resumed run writes them again, and nothing else: lines that
+    cannot be read are moved to the end of ``metrics.bad`` beside the file, and a warning says which they are.
     """
 
     def __init__(self, path: Path, update: int = 0):
-        kept = [line for line in read_metrics(path) if line["update"] <= update]
-        with whole_file(path) as partial, open(partial, "w", encoding="utf-8") as file:
-            file.writelines(json.dumps(line) + "\n" for line in kept)
+        good, bad = _parsed(path)
+        if bad:
+            with open(path.with_name(BAD_LINES), "ab") as file:
+                file.writelines(raw + b"\n" for _, raw in bad)
+                file.flush()
+                os.fsync(file.fileno())
+            warnings.warn(f"{_unreadable(path, bad)} moved to {path.with_name(BAD_LINES)}", stacklevel=2)
+        kept = b"".join(raw + b"\n" for raw, line in good if line["update"] <= update)
+        if not path.exists() or path.read_bytes() != kept:
+            with whole_file(path, durable=True) as partial:
+                partial.write_bytes(kept)
         self._file = open(path, "a", encoding="utf-8")
 
     def write(self, metrics: Metrics) -> None:
@@ -96,16 +106,47 @@ class JsonLines:
         self._file.close()
 
 
+BAD_LINES = "metrics.bad"
+"""Name of the file, in the run's folder, to which unreadable lines are moved when the run is resumed."""
+
+
 def read_metrics(path: Path) -> list[Metrics]:
-    """Lines of a metrics file, oldest first; it ends where a line was cut off."""
-    lines: list[Metrics] = []
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                lines.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
-    return lines
+    """Lines of a metrics file, oldest first. Lines that cannot be read are left out, and a warning says which."""
+    good, bad = _parsed(path)
+    if bad:
+        warnings.warn(f"{_unreadable(path, bad)} left out", stacklevel=2)
+    return [line for _, line in good]
+
+
+def _parsed(path: Path) -> tuple[list[tuple[bytes, Metrics]], list[tuple[int, bytes]]]:
+    """The good lines of a file as they stand there and as they are read, and the bad ones with their numbers."""
+    good: list[tuple[bytes, Metrics]] = []
+    bad: list[tuple[int, bytes]] = []
+    for number, raw in enumerate(path.read_bytes().split(b"\n") if path.exists() else [], start=1):
+        if not raw.strip():
+            continue
+        try:
+            line = json.loads(raw.decode("utf-8"))
+        except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+            line = None
+        if isinstance(line, dict) and type(line.get("update")) is int:
+            good.append((raw, line))
+        else:
+            bad.append((number, raw))
+    return good, bad
+
+
+def _unreadable(path: Path, bad: list[tuple[int, bytes]]) -> str:
+    """The beginning of a sentence about bad lines."""
+    numbers = ", ".join(str(number) for number, _ in bad[:8]) + f" and {len(bad) - 8} more" * (len(bad) > 8)
+    return f"{path}: {'line' if len(bad) == 1 else 'lines'} {numbers} cannot be read as numbers of an update:"
+
+
+def number_in(metrics: Metrics, name: str) -> float | None:
+    """A number by its name; None where it is missing, not finite or no number: a file may hold anything."""
+    value = metrics.get(name)
+    usable = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < math.inf
+    return value if usable else None
 
 
 def finite(metrics: Metrics) -> Metrics:

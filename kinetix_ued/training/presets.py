@@ -7,7 +7,11 @@ The name of a preset is that of its family, with the method behind it where that
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from typing import Any
+
+from kinetix_ued.renamed import CURRICULA as RENAMED
+from kinetix_ued.renamed import current_name
 
 from .config import TrainConfig
 
@@ -19,7 +23,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "accel-from-sparse": {"curriculum": "accel", "generator": "sparse"},
     "sfl": {"curriculum": "sfl"},
     "ncc": {"curriculum": "ncc"},
-    "paired": {"curriculum": "paired"},
+    "student-regret": {"curriculum": "student-regret"},
 }
 """What each method changes in a family."""
 
@@ -45,7 +49,7 @@ _KINETIX = TrainConfig(
     checkpoint_every=100,
 )
 
-# Every part once, in seconds after compiling; it learns nothing worth having.
+# Every part once, in seconds after compiling; it learns nothing worth having or evaluating.
 _TINY = TrainConfig(
     observation="entity",
     network="permutation_invariant",
@@ -64,8 +68,9 @@ _TINY = TrainConfig(
     minibatches=2,
     max_steps=32,
     checkpoint_every=2,
-    eval_levels=8,
+    eval_levels=0,
     eval_attempts=1,
+    selection_levels=8,
 )
 
 FAMILIES: dict[str, TrainConfig] = {
@@ -78,19 +83,26 @@ FAMILIES: dict[str, TrainConfig] = {
 """What the presets of a family share; as it is, with domain randomisation."""
 
 _SFL_OPTIONS = {
-    # A short run has no time for the paper's 12 288 levels every 128 updates.
-    "quick": "scored_levels=2048,scoring_rollouts=1,kept_levels=256,refresh_every=4",
-    "tiny": "scored_levels=16,scoring_rollouts=1,kept_levels=8,refresh_every=2",
+    # A short run has no time for the paper's 12 288 levels every 128 updates. Half of its updates score here. A rollout
+    # gives one attempt at a level, and four tell learnable levels from lucky ones (docs/training.md has the numbers).
+    "quick": "scored_levels=2048,scoring_rollouts=4,kept_levels=256,refresh_every=8",
+    "tiny": "scored_levels=16,scoring_rollouts=2,kept_levels=8,refresh_every=2",
 }
 
 
 def _preset(family: str, method: str) -> TrainConfig:
     name = family if method == "dr" else f"{family}-{method}"
     config = dataclasses.replace(FAMILIES[family], **METHODS[method], preset=name)
-    if method == "sfl":
-        config = dataclasses.replace(config, options=_SFL_OPTIONS.get(family, ""))
-    if method != "dr":
-        config = whole_episodes(config)
+    return _fitted(config, family, METHODS[method])
+
+
+def _fitted(config: TrainConfig, family: str, given: Collection[str]) -> TrainConfig:
+    """The configuration with what its curriculum needs in this family, but for the fields that are ``given``."""
+    if "options" not in given:
+        config = dataclasses.replace(config, options=_SFL_OPTIONS.get(family, "") if config.curriculum == "sfl" else "")
+    if "outer_steps" not in given:
+        config = dataclasses.replace(config, outer_steps=FAMILIES[family].outer_steps)
+        config = config if config.curriculum == "dr" else whole_episodes(config)
     return config
 
 
@@ -99,6 +111,9 @@ def whole_episodes(config: TrainConfig) -> TrainConfig:
 
     What scores levels must see episodes end. Domain randomisation scores nothing, and learns from shorter rollouts.
     """
+    lengths = config.max_steps, config.frame_skip, config.decision_frames, config.rollout_steps, config.outer_steps
+    if not all(isinstance(length, int) and length >= 0 for length in lengths) or not all((*lengths[:2], *lengths[3:])):
+        return config  # ``validate`` says what is wrong
     needed = -(-config.episode_decisions // config.rollout_steps)
     return dataclasses.replace(config, outer_steps=max(config.outer_steps, needed))
 
@@ -108,23 +123,38 @@ PRESETS: dict[str, TrainConfig] = {
 }
 """Presets by name. Each is a whole configuration, to be changed with ``preset``."""
 
+FORMER = tuple(f"{family}-{method}" for family in FAMILIES for method in RENAMED)
+"""Former names of presets, which ``preset`` takes with a note."""
+
 
 def preset(name: str = "quick", **changes: Any) -> TrainConfig:
     """The preset called ``name`` with some values changed.
+
+    Whatever its curriculum needs follows from the changes, unless it is among them: as many ``outer_steps`` as the
+    longest episode takes, for every curriculum but ``dr``, and the family's ``options`` for ``sfl``. So a curriculum,
+    of this package or path/to/file.py:function, may be named here or by the preset.
 
     Raises:
         ValueError: for an unknown preset or field; the message lists the known ones.
 
     >>> preset("kinetix-m-sfl", seed=3).size
     'm'
+    >>> preset("quick", curriculum="accel").outer_steps
+    4
     """
+    if name in FORMER:
+        family = next(family for family in FAMILIES if name.startswith(f"{family}-"))
+        name = f"{family}-{current_name(name.removeprefix(f'{family}-'))}"
     if name not in PRESETS:
         families, methods = ", ".join(FAMILIES), ", ".join(method for method in METHODS if method != "dr")
         raise ValueError(
             f"unknown preset {name!r}: use one of {families}, or one of these with a method behind it, such as "
             f"quick-sfl; methods are {methods}"
         )
-    return TrainConfig.from_dict(PRESETS[name].to_dict() | changes)
+    family = max((family for family in FAMILIES if name.startswith(family)), key=len)
+    config = TrainConfig.from_dict(PRESETS[name].to_dict() | changes)
+    same = config.curriculum == PRESETS[name].curriculum
+    return _fitted(config, family, {*changes, "options"} if same else changes)
 
 
 def method_preset(family: str, method: str, **changes: Any) -> TrainConfig:
@@ -133,6 +163,7 @@ def method_preset(family: str, method: str, **changes: Any) -> TrainConfig:
     Raises:
         ValueError: as ``preset``.
     """
+    method = current_name(method)
     if method in METHODS:
         return preset(family if method == "dr" else f"{family}-{method}", **changes)
-    return whole_episodes(preset(family, curriculum=method, **changes))
+    return preset(family, curriculum=method, **changes)

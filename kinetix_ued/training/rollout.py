@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from kinetix_ued.world import varying_like
+
 
 class Players(NamedTuple):
     """B environments and the agents in them, between two steps.
@@ -160,9 +162,10 @@ def rollout(
         )
         return restart(moved, jax.tree.map(lambda x: x[following], fresh), done), (trajectory, episodes)
 
+    players = varying_like(players, players, fresh, params, key, repeat)
     players, (trajectory, episodes) = jax.lax.scan(step, players, jax.random.split(key, steps))
     _, _, last_value = policy.apply(params, players.carry, observe(players.state), players.reset)
-    return players, trajectory, last_value, jax.tree.map(lambda x: x.sum(0), episodes)
+    return players, trajectory, last_value, jax.tree.map(lambda x: x.sum(0, dtype=x.dtype), episodes)
 
 
 def spoiled(nonfinite: jax.Array, done: jax.Array) -> jax.Array:
@@ -174,6 +177,18 @@ def spoiled(nonfinite: jax.Array, done: jax.Array) -> jax.Array:
         return now, now
 
     return jax.lax.scan(before, jnp.zeros_like(nonfinite[0]), (nonfinite, done), reverse=True)[1]
+
+
+def on_own_level(done: jax.Array, repeat: jax.Array, restarted: jax.Array) -> jax.Array:
+    """Transitions (T, B) of episodes that began on the level proposed for their environment, see ``rollout``.
+
+    Args:
+        done: of all steps since the proposal (T, B) bool
+        repeat: as ``rollout`` had it () bool
+        restarted: every environment started its level when it was proposed () bool
+    """
+    before = jnp.cumsum(done, axis=0, dtype=jnp.int32) - done
+    return repeat | (before == 1) | ((before == 0) & restarted)
 
 
 def _select(where: jax.Array, yes: Any, no: Any) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ from kinetix_ued.whole import whole_file
 
 from . import checkpoint
 from .build import build_env, build_learner, build_network
-from .config import TrainConfig
+from .config import TrainConfig, decisive, validate
+from .evaluation import read_report
+from .memory import refuse_too_large
 from .metrics import Metrics, Rating, read_metrics
 from .update import first_keys
 
@@ -72,7 +76,7 @@ class Run:
         policy: what it has learned so far
         updates: how many updates are done
         counts: environment steps by purpose, see ``STEP_KINDS``
-        interrupted: it was asked to stop before its end, and saved
+        interrupted: it was asked to stop before its end or that of its final evaluation, and saved
         stopped: why it ended before its steps were taken, having reached what it was for; empty otherwise
         solve_rate: mean solve rate over the last ``config.solve_rate_window`` updates that learned; None until then
         rating: how good the policy is, if a callback or the checkpoint said so; a callback that sets it makes the loop
@@ -99,9 +103,18 @@ class Run:
         """Numbers of every update so far, oldest first."""
         return read_metrics(self.path / METRICS)
 
+    @property
+    def evaluation(self) -> dict[str, Any] | None:
+        """The final evaluation, the document in ``evaluation.json``; None where there is none.
+
+        Raises:
+            ValueError: for a damaged file.
+        """
+        return read_report(self.path)
+
     def initial_policy(self) -> TrainedPolicy:
         """What the run began with: the same network with its first parameters."""
-        key = first_keys(jax.random.key(self.config.seed))[0]
+        key = first_keys(jax.random.key(self.config.seed)).agent
         init = build_learner(self.config, self.env, self.policy.network).init
         if self.config.init_from:
             params = initial_params(self.path, self.config, jax.eval_shape(init, key).params)
@@ -118,19 +131,25 @@ class Run:
             which: ``latest``; ``best``: of the highest rating, by an evaluation or else by ``solve_rate``; or the
                 number of an update whose checkpoint is still there.
 
+        A damaged checkpoint is passed over, and a warning names it and the one that is used instead.
+
         Raises:
-            ValueError: for a folder without a run or without such a checkpoint.
+            ValueError: for a folder without a run or without such a checkpoint, a configuration that cannot run, or
+                one that is not the checkpoint's own, naming what differs.
         """
         config = read_config(path)
         env = build_env(config)
         network = build_network(config, env)
         params = jax.eval_shape(build_learner(config, env, network).init, jax.random.key(0)).params
+        refuse_too_large(params, "its parameters")
         folder = Path(path) / CHECKPOINTS
-        saved = checkpoint.load(folder, params, which=which, part=PARAMS)
+        remedy = f"{Path(path) / CONFIG} was changed after training: put it back"
+        own = decisive(config)
+        saved = checkpoint.load(folder, params, which=which, part=PARAMS, config=own, remedy=remedy)
         if saved is None and which == "latest":
             raise ValueError(f"{path} holds no whole checkpoint yet: resume the run, or name another folder")
         if saved is None:
-            there = ", ".join(map(str, checkpoint.saved_updates(folder))) or "none"
+            there = ", ".join(map(str, checkpoint.whole_updates(folder))) or "none"
             wanted = "with a rating" if which == "best" else f"of update {which}"
             raise ValueError(
                 f"{path} holds no whole checkpoint {wanted}: use which='latest', or one of the updates {there}"
@@ -141,8 +160,15 @@ class Run:
         return run
 
     def restore_counts(self, saved: checkpoint.Checkpoint) -> None:
-        """Take updates, step counts and rating from a checkpoint."""
-        self.updates, self.counts, self.rating = saved.update, dict(saved.host["counts"]), saved.rating
+        """Take updates, step counts and rating from a checkpoint.
+
+        Raises:
+            CheckpointError: where it does not say the counts.
+        """
+        counts = saved.host.get("counts")
+        if not isinstance(counts, dict) or not all(type(counts.get(kind)) is int for kind in STEP_KINDS):
+            raise checkpoint.CheckpointError(f"{saved.path} does not say how many steps of each kind were taken")
+        self.updates, self.counts, self.rating = saved.update, dict(counts), saved.rating
 
 
 STEP_KINDS = ("learning", "scoring", "antagonist", "filter", "evaluation")
@@ -150,27 +176,39 @@ STEP_KINDS = ("learning", "scoring", "antagonist", "filter", "evaluation")
 
 ``learning``: the agent learned from them; ``scoring``: played without gradients, for the curriculum's scores alone;
 ``antagonist``: taken by the second student of curricula that have two; ``filter``: simulated to filter generated
-levels; ``evaluation``: played by an evaluation, which adds them to ``Run.counts`` itself.
+levels; ``evaluation``: played by evaluations while it trains, which add them to ``Run.counts`` themselves. Those of the
+final evaluation stand in its document.
 """
 
 PARAMS = ".agent.params"
 """Where a checkpoint of the training state holds the parameters."""
 
 
+PENDING = "pending"
+"""Where a checkpoint that was written in the middle of an update's callbacks holds the update's numbers."""
+
+
 def read_config(path: str | os.PathLike[str]) -> TrainConfig:
     """The configuration of the run in folder ``path``.
 
     Raises:
-        ValueError: where there is none.
+        ValueError: where there is none, or one that could not be trained; names the file.
     """
     file = Path(path) / CONFIG
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{path} holds no run: there is no {CONFIG} in it") from None
-    except (OSError, json.JSONDecodeError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:  # no UTF-8, no JSON, or too deeply nested
         raise ValueError(f"{file} cannot be read: {problem}") from problem
-    return TrainConfig.from_dict(values)
+    if not isinstance(values, dict):
+        raise ValueError(f"{file} must hold the fields of a configuration by name, {{...}}; it is {str(values)[:50]!r}")
+    try:
+        config = TrainConfig.from_dict(values)
+        validate(config)
+    except ValueError as problem:
+        raise ValueError(f"{file}: {problem}") from problem
+    return config
 
 
 def initial_params(path: Path, config: TrainConfig, example: Any) -> Any:
@@ -186,6 +224,8 @@ def initial_params(path: Path, config: TrainConfig, example: Any) -> Any:
         ValueError: where the other folder holds no run or no checkpoint, or its parameters do not fit, naming which.
     """
     noted = checkpoint.load(path / INITIAL, example)
+    if noted is None and checkpoint.saved_updates(path / INITIAL):
+        warnings.warn(f"{path / INITIAL} is damaged: {config.init_from} is taken as it is now", stacklevel=2)
     if noted is None:
         source = Path(config.init_from)
         read_config(source)
@@ -203,12 +243,13 @@ def seed_folder(path: str | os.PathLike[str], seed: int) -> Path:
 def seed_folders(path: str | os.PathLike[str]) -> list[Path]:
     """The runs of several seeds in folder ``path``, by their seeds; empty where there are none."""
     number = lambda folder: folder.name.removeprefix(_SEED)
-    found = (file.parent for file in Path(path).glob(f"{_SEED}*/{CONFIG}") if number(file.parent).isdigit())
+    is_seed = lambda folder: re.fullmatch("[0-9]{1,10}", number(folder)) is not None
+    found = (file.parent for file in Path(path).glob(f"{_SEED}*/{CONFIG}") if is_seed(file.parent))
     return sorted(found, key=lambda folder: int(number(folder)))
 
 
 def write_config(path: Path, config: TrainConfig) -> None:
     """Write ``config`` into folder ``path``, whole or not at all."""
     path.mkdir(parents=True, exist_ok=True)
-    with whole_file(path / CONFIG) as partial:
+    with whole_file(path / CONFIG, durable=True) as partial:
         partial.write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")

@@ -9,13 +9,14 @@ import jax
 import jax.numpy as jnp
 
 from kinetix_ued.agents.advantage import generalised_advantages
-from kinetix_ued.curricula import Curriculum, Plan, Rollout
+from kinetix_ued.curricula import Curriculum, Plan, Rollout, group_slots
 from kinetix_ued.environment.actions import driven_channels
 from kinetix_ued.generators import emptied, hash_array
 from kinetix_ued.levels import summary
+from kinetix_ued.randomness import purposes
 
 from .config import TrainConfig
-from .rollout import Episodes, Players, restart, rollout, spoiled
+from .rollout import Episodes, Players, on_own_level, restart, rollout, spoiled
 
 
 class Learner(NamedTuple):
@@ -40,7 +41,7 @@ class TrainState(NamedTuple):
         curriculum: the curriculum's state
         players: environments and the agents' memories
         antagonist: the second student, where the curriculum has two; otherwise ``()``
-        key: what every random number of the run derives from, together with ``update``; constant
+        key: what every random number of the updates derives from, folded with ``update``; constant
         update: updates done () uint32
     """
 
@@ -81,9 +82,9 @@ class Seen(NamedTuple):
     last_value: jax.Array
 
 
-def first_keys(key: jax.Array) -> jax.Array:
-    """The keys that a run's own key is split into: of the network, of the curriculum, and of everything afterwards."""
-    return jax.random.split(key, 3)
+def first_keys(key: jax.Array) -> Any:
+    """The keys that a run's own key is split into, by name: ``updates`` counts them, the others are used once."""
+    return purposes(key, "agent", "curriculum", "updates", "antagonist")
 
 
 def make_update(
@@ -111,22 +112,22 @@ def make_update(
     parts_of = (lambda state: driven_channels(state.level)) if config.skip_idle_channels else None
 
     def init(key: jax.Array) -> TrainState:
-        network_key, curriculum_key, run_key = first_keys(key)
-        curriculum_state = curriculum.init(curriculum_key)
+        keys = first_keys(key)
+        curriculum_state = curriculum.init(keys.curriculum)
         # Placeholders: the first update starts every environment.
-        states = jax.eval_shape(lambda: fresh_states(*curriculum.propose(run_key, curriculum_state)[:1]))
+        states = jax.eval_shape(lambda key: fresh_states(*curriculum.propose(key, curriculum_state)[:1]), key)
         players = Players(
             state=jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), states),
             reset=jnp.ones(batch, bool),
             carry=network.initial_carry(batch),
-            episode_return=jnp.zeros(batch),
+            episode_return=jnp.zeros(batch, jnp.float32),
             episode_length=jnp.zeros(batch, jnp.int32),
             begun=jnp.zeros(batch, jnp.int32),
         )
         antagonist: Antagonist | tuple[()] = ()
         if curriculum.students == 2:
-            antagonist = Antagonist(learner.init(jax.random.fold_in(network_key, 1)), players)
-        return TrainState(learner.init(network_key), curriculum_state, players, antagonist, run_key, jnp.uint32(0))
+            antagonist = Antagonist(learner.init(keys.antagonist), players)
+        return TrainState(learner.init(keys.agent), curriculum_state, players, antagonist, keys.updates, jnp.uint32(0))
 
     def fresh_states(levels: Any) -> Any:
         """Environment states (B, ...) at the start of each level."""
@@ -154,22 +155,21 @@ def make_update(
         (agent, players), (seen, episodes, losses) = jax.lax.scan(
             once, (agent, players), jax.random.split(key, config.outer_steps)
         )
-        metrics = _metrics(jax.tree.map(lambda x: x.sum(0), episodes), config.hold)
+        metrics = _metrics(jax.tree.map(lambda x: x.sum(0, dtype=x.dtype), episodes), config.hold)
         metrics |= {f"loss/{name}": value.mean() for name, value in losses.items()}
-        return agent, players, _as_rollout(seen, config), metrics
+        return agent, players, _as_rollout(seen, plan, first, config), metrics
 
     def update(state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
-        propose_key, play_key = jax.random.split(jax.random.fold_in(state.key, state.update))
-        levels, plan = curriculum.propose(propose_key, state.curriculum)
+        keys = purposes(jax.random.fold_in(state.key, state.update), "propose", "play", "antagonist")
+        levels, plan = curriculum.propose(keys.propose, state.curriculum)
         dropped = jnp.int32(0)
         if held_out is not None:
             levels, dropped = emptied(levels, held_out)
         fresh, first = fresh_states(levels), state.update == 0
-        agent, players, played, metrics = play(state.agent, state.players, fresh, plan, first, play_key)
+        agent, players, played, metrics = play(state.agent, state.players, fresh, plan, first, keys.play)
         antagonist = state.antagonist
         if curriculum.students == 2:
-            own_key = jax.random.fold_in(play_key, 1)
-            *second, also_played, noted = play(*antagonist, fresh, plan, first, own_key)
+            *second, also_played, noted = play(*antagonist, fresh, plan, first, keys.antagonist)
             antagonist, played = Antagonist(*second), played._replace(antagonist=also_played)
             metrics |= {f"antagonist/{name}": value for name, value in noted.items()}
         curriculum_state, noted = curriculum.update(state.curriculum, levels, played, plan)
@@ -178,8 +178,8 @@ def make_update(
         metrics["levels/held_out"] = dropped
         sampled = (plan.slots < 0).sum(dtype=jnp.int32) if plan.sampled is None else plan.sampled
         metrics |= {
-            "steps/learning": jnp.where(plan.learn, config.update_steps, 0),
-            "steps/scoring": jnp.where(plan.learn, 0, config.update_steps),
+            "steps/learning": jnp.where(plan.learn, jnp.int32(config.update_steps), 0),
+            "steps/scoring": jnp.where(plan.learn, 0, jnp.int32(config.update_steps)),
             "steps/antagonist": jnp.int32(config.update_steps * (curriculum.students - 1)),
             "steps/filter": sampled * filter_steps,
         }
@@ -195,7 +195,7 @@ def _only_if(condition: jax.Array, change: Callable[[Any], tuple[Any, dict]], ag
     return jax.lax.cond(condition, change, nothing, agent)
 
 
-def _as_rollout(seen: Seen, config: TrainConfig) -> Rollout:
+def _as_rollout(seen: Seen, plan: Plan, first: jax.Array, config: TrainConfig) -> Rollout:
     """All outer steps in a row, as the curriculum reads them.
 
     The advantages are estimated anew over the whole length: only its very end is bootstrapped.
@@ -204,12 +204,23 @@ def _as_rollout(seen: Seen, config: TrainConfig) -> Rollout:
     reward, done, goal, value, bad = map(join, seen[:5])
     last_value = seen.last_value[-1]
     advantage = generalised_advantages(reward, done, value, last_value, config.gamma, config.gae_lambda)
-    return Rollout(reward, done, goal, value, last_value, jnp.where(bad, 0.0, advantage))
+    return Rollout(
+        reward=reward,
+        done=done,
+        goal=goal,
+        value=value,
+        last_value=last_value,
+        advantage=jnp.where(bad, 0.0, advantage),
+        own=on_own_level(done, plan.restart, plan.restart | first),
+        max_steps=config.episode_decisions,
+        group=group_slots(plan.slots),
+    )
 
 
 def _metrics(episodes: Episodes, hold: int) -> dict[str, jax.Array]:
     """Means over the episodes that ended; NaN where none did. Lengths are in environment steps, ``hold`` a decision."""
-    mean = lambda total: total / jnp.where(episodes.finished > 0, episodes.finished, jnp.nan)
+    count = jnp.where(episodes.finished > 0, episodes.finished.astype(jnp.float32), jnp.nan)
+    mean = lambda total: total / count
     return {
         "return": mean(episodes.total_return),
         "solve_rate": mean(episodes.solved),

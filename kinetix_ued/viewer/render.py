@@ -186,7 +186,7 @@ def _joint_layers(level: Level, pose: Level | WorldState, x: jax.Array, scale: f
     centre = corner + (pixels - 1) / 2  # markers are whole pixels, so that they look alike everywhere
 
     def marker(size: float) -> Spans:
-        square, disc = squares(x, centre, size / 2), discs(x, centre, jnp.full(len(centre), size / 2))
+        square, disc = squares(x, centre, size / 2), discs(x, centre, jnp.full(len(centre), size / 2, jnp.float32))
         return Spans(*(jnp.where(level.joint_fixed[:, None], s, d) for s, d in zip(square, disc)))
 
     driven = level.motor_on & ~level.joint_fixed

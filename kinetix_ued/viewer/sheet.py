@@ -15,6 +15,7 @@ import numpy as np
 
 from kinetix_ued.whole import whole_file
 from kinetix_ued.world import Level, WorldState
+from kinetix_ued.writable import refuse_existing
 
 from .render import check_resolution, render
 
@@ -155,8 +156,7 @@ def save_sheet(
         ValueError: a number of pixels, columns or titles that cannot be.
     """
     path = Path(path)
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists: pass overwrite=True or choose another name")
+    refuse_existing(path, overwrite)
     image = sheet(pictures(levels, pixels=pixels), titles, columns)
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as partial:

@@ -96,7 +96,7 @@ def discs(x: jax.Array, centre: jax.Array, radius: jax.Array) -> Spans:
 
 def squares(x: jax.Array, centre: jax.Array, half: float) -> Spans:
     """Spans (..., X) of upright squares about ``centre`` (..., 2)."""
-    reach = jnp.where(jnp.abs(x - centre[..., 0, None]) <= half, half, -1.0)
+    reach = jnp.where(jnp.abs(x - centre[..., 0, None]) <= half, jnp.float32(half), -1.0)
     return Spans(centre[..., 1, None] - reach, centre[..., 1, None] + reach)
 
 

@@ -2,7 +2,8 @@
 
 from .controls import CONTROLS, actuate, driven_channels, driven_motors
 from .engine import ENGINES, PHYSICS, Engine, get_engine
-from .level import COLLISION_MODES, ROLES, Level, empty_level
+from .level import COLLISION_MODES, ROLES, Level, empty_level, typed_level
+from .sharding import varying_like
 from .size import SIZES, Size, size_of
 from .state import TOUCH_FAILURE, TOUCH_GOAL, Frames, WorldState, components, start
 
@@ -28,4 +29,6 @@ __all__ = [
     "get_engine",
     "size_of",
     "start",
+    "typed_level",
+    "varying_like",
 ]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import warnings
 
 import jax
+import jax.numpy as jnp
 
 from . import step_jax
 from .level import Level
 from .state import Frames, WorldState
+from .warp_runtime import warp_problem
 
 ENGINES = ("auto", "jax", "warp")
 """Names that ``get_engine`` takes."""
@@ -39,42 +40,20 @@ class Engine:
         Args:
             level: the scene's design
             state: where it stands
-            motor: action of each joint's motor in [-1, 1] (J)
-            thruster: action of each thruster in [0, 1] (T)
+            motor: action of each joint's motor in [-1, 1] (J); of any type, computed with as float32
+            thruster: action of each thruster in [0, 1] (T), likewise
             frames: static
 
         Returns:
             The state after the last frame, and what every frame showed (F leading).
         """
         padding_fault = self.physics == "kinetix"
+        motor, thruster = jnp.asarray(motor, jnp.float32), jnp.asarray(thruster, jnp.float32)
         if self.name == "jax":
             return step_jax.step(level, state, motor, thruster, frames, padding_fault)
         from . import step_warp
 
         return step_warp.step(level, state, motor, thruster, frames, padding_fault)
-
-
-@functools.cache
-def warp_problem() -> str | None:
-    """Why the warp engine cannot run here, in a line; None where it can."""
-    try:
-        import warp
-    except (ImportError, OSError) as error:
-        return f"warp-lang cannot be imported ({error})"
-    # Warp reports devices and compilations on standard output, and a missing CUDA driver even where JAX wants none.
-    if warp.config.log_level <= warp.LOG_INFO:
-        warp.config.log_level = warp.LOG_WARNING if jax.default_backend() == "gpu" else warp.LOG_ERROR
-    version = tuple(int(part) for part in warp.__version__.split(".")[:2])
-    if version < (1, 16):
-        return f"warp-lang {warp.__version__} is older than 1.16"
-    backend = jax.default_backend()
-    if backend not in ("cpu", "gpu"):
-        return f"warp has no engine for JAX's {backend!r} backend"
-    if backend == "gpu" and not warp.is_cuda_available():
-        return "warp finds no CUDA device"
-    if backend == "cpu" and not warp.is_cpu_available():
-        return "this build of warp-lang has no CPU compiler"
-    return None
 
 
 def get_engine(name: str = "auto", physics: str = "kinetix") -> Engine:

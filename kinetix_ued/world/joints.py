@@ -126,7 +126,7 @@ def solve(joint: JointFrame, position_a, position_b, twist_a, twist_b, response_
     # A limit acts only while the bodies still turn further beyond it; a motor may already be turning them back.
     limit = jnp.where(joint.limited & (jnp.sign(spin) == jnp.sign(bias)), spin + bias, 0.0)
     angular = jnp.where(joint.fixed, hold, limit) / nonzero(response_a[2] + response_b[2])
-    turn = jnp.array([0.0, 0.0, 1.0]) * angular
+    turn = jnp.array([0.0, 0.0, 1.0], jnp.float32) * angular
     change_a, change_b = change_a + response_a * turn, change_b - response_b * turn
     kept = jnp.where(joint.fixed, angular, 0.0)  # limits do not accumulate
     return impulse, kept, change_a, change_b, move * response_a[0], -move * response_b[0]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -188,3 +191,18 @@ def empty_level(size: str | Size = "s") -> Level:
         contact_tangent_impulse=zeros(k),
     )
     return jax.tree.map(jnp.asarray, level)
+
+
+def typed_level(level: Level) -> Level:
+    """``level``, one or a batch, with each field in the type that ``Level`` documents.
+
+    NumPy's numbers have 64 bits unless told otherwise, and JAX's do under ``JAX_ENABLE_X64``; the physics has 32.
+    """
+    cast = lambda x, dtype: x if getattr(x, "dtype", None) == dtype else jnp.asarray(x, dtype)
+    return level.replace(**{name: cast(getattr(level, name), dtype) for name, dtype in _field_types().items()})
+
+
+@functools.cache
+def _field_types() -> dict[str, Any]:
+    level = jax.eval_shape(empty_level)
+    return {name: getattr(level, name).dtype for name in Level.__dataclass_fields__ if name != "size"}

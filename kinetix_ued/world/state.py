@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from .level import Level
+from .sharding import varying_like
 
 
 @struct.dataclass
@@ -69,7 +70,7 @@ def components(level: Level) -> jax.Array:
         joint_label = jnp.where(ends, labels, bodies).min(axis=1)
         return jnp.minimum(labels, jnp.where(ends, joint_label[:, None], bodies).min(axis=0))
 
-    return jax.lax.fori_loop(0, joints, spread, jnp.arange(bodies, dtype=jnp.int32))
+    return jax.lax.fori_loop(0, joints, spread, varying_like(jnp.arange(bodies, dtype=jnp.int32), ends))
 
 
 def start(level: Level) -> WorldState:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from . import constants, contact_solver, contacts, joints
 from .level import Level
+from .sharding import varying_like
 from .state import Frames, WorldState
 from .touch import observe_frame
 
@@ -65,4 +66,5 @@ def step(level: Level, state: WorldState, motor, thruster, frames: int, padding_
         state = frame(level, state, motor, thruster, padding_fault)
         return state, Frames(*observe_frame(level, state.position, state.contact_active))
 
-    return jax.lax.scan(one, state, length=frames)
+    first = varying_like(state, level, state, motor, thruster).replace(component=state.component)
+    return jax.lax.scan(one, first, length=frames)

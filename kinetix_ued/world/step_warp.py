@@ -13,9 +13,11 @@ import jax.numpy as jnp
 import warp as wp
 
 from .level import Level
+from .sharding import varying_like
 from .size import Size
 from .state import Frames, WorldState
 from .warp_kernel import build_kernel
+from .warp_runtime import load_kernel
 
 LEVEL_FIELDS = (
     "active", "vertices", "n_vertices", "radius", "inverse_mass", "inverse_inertia", "friction", "restitution",
@@ -35,9 +37,12 @@ STATE_FIELDS = (
 @functools.cache
 def batched_step(size: Size, frames: int, padding_fault: bool):
     """The step over a batch: every argument and every result has a leading axis of scenes."""
-    launch = wp.jax_kernel(build_kernel(size, padding_fault), num_outputs=len(STATE_FIELDS) + 2)
+    kernel = build_kernel(size, padding_fault)
+    load_kernel(kernel)
+    launch = wp.jax_kernel(kernel, num_outputs=len(STATE_FIELDS) + 2)
     n, j, k = size.bodies, size.joints, size.contacts
 
+    @jax.custom_jvp
     def run(*arguments):
         batch = arguments[0].shape[0]
         shapes = {
@@ -47,6 +52,10 @@ def batched_step(size: Size, frames: int, padding_fault: bool):
             "touch_out": (batch, frames), "distance_out": (batch, frames),
         }  # fmt: skip
         return tuple(launch(frames, *arguments, output_dims=shapes, launch_dims=batch))
+
+    @run.defjvp
+    def no_derivative(primals, tangents):
+        raise NotImplementedError("engine 'warp' has no derivatives: use engine='jax' to differentiate through a step")
 
     return run
 
@@ -74,6 +83,7 @@ def step(level: Level, state: WorldState, motor, thruster, frames: int, padding_
     """``frames`` frames of one scene under one action; see ``Engine.step``."""
     arguments = [getattr(level, name) for name in LEVEL_FIELDS] + [getattr(state, name) for name in STATE_FIELDS]
     arguments += [state.component, motor, thruster]
+    arguments = varying_like(arguments, arguments)  # a primitive's arguments vary over the same axes
     results = flattening_step(level.size, frames, padding_fault)(*(x[None] for x in arguments))
     results = [x[0] for x in results]
     changed = dict(zip(STATE_FIELDS, results, strict=False))

@@ -20,4 +20,5 @@ def observe_frame(level: Level, position: jax.Array, contact_active: jax.Array) 
     product = role[pairs[:, 0]] * role[pairs[:, 1]]  # green 1, blue 2, red 3
     goal, failure = jnp.any(touching & (product == 2)), jnp.any(touching & (product == 3))
     apart = length(position[pairs[:, 0]] - position[pairs[:, 1]])
-    return TOUCH_GOAL * goal + TOUCH_FAILURE * failure, jnp.where(product == 2, apart, 0.0).sum()
+    touch = (TOUCH_GOAL * goal + TOUCH_FAILURE * failure).astype(jnp.int32)
+    return touch, jnp.where(product == 2, apart, 0.0).sum()

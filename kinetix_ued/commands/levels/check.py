@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from kinetix_ued.terminal import printable
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", metavar="PATH", help="level files, and folders of them")
@@ -21,14 +23,14 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             level = load_level(path)
         except LevelError as problem:
-            print(f"bad  {problem}")
+            print(f"bad  {printable(problem)}")
             bad += 1
             continue
         faults = faults_of(level)
         shapes = int(level.active[STATIC_POLYGONS:].sum())
         joints, thrusters = int(level.joint_active.sum()), int(level.thruster_active.sum())
         verdict = "ok  " if not faults else "bad " if arguments.strict else "odd "
-        print(f"{verdict} {path}: size {level.size.name}, {shapes} shapes, {joints} joints, {thrusters} thrusters")
+        print(f"{verdict} {printable(path)}: size {level.size.name}, {shapes} shapes, {joints} joints, {thrusters} thrusters")
         for fault in faults:
             print(f"     {fault}")
         bad += bool(faults) and arguments.strict

@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..common import positive, seed
+from ..common import positive, seed, tell_skipped
 
 if TYPE_CHECKING:
     from kinetix_ued.generators import FilterReport
+    from kinetix_ued.levels.files import Levels
     from kinetix_ued.world import Level
 
 FORMATS = ("native", "kinetix")
 """Formats of level files."""
+
+
+def add_skipping_argument(parser: argparse.ArgumentParser) -> None:
+    """Whether files that are no levels are left out."""
+    parser.add_argument("--skip-bad", action="store_true", help="leave out files that are no levels, and name them")
+
+
+def read(paths: Sequence[str], skip_bad: bool) -> tuple[dict[str, Path], Levels]:
+    """The levels in these files and folders, and the file of each by its name; files left out are told.
+
+    Raises:
+        LevelError: see ``read_levels``.
+    """
+    from kinetix_ued.levels import level_files, level_names, read_levels
+
+    files = level_files(paths)
+    named = dict(zip(level_names(files), files))
+    found = read_levels(named, skip_bad)
+    tell_skipped(found.skipped)
+    return {name: named[name] for name in found.levels}, found
 
 
 def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:

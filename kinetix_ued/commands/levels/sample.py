@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..common import refuse_existing
+from kinetix_ued.terminal import printable
+from kinetix_ued.writable import refuse_unwritable, refuse_unwritable_folder
+
 from .common import FORMATS, add_sampling_arguments, names_of, sample
 
 SHEET = "sheet.png"
@@ -29,12 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Level files, and a picture of the first of them; nothing is written where one of the files is there already."""
     out = Path(arguments.out)
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file: name a folder")
+    refuse_unwritable_folder(out)
     names = names_of(arguments.generator, arguments)
     targets = [out / f"{name}.json" for name in names]
     for target in [*targets, *([out / SHEET] if arguments.sheet else [])]:
-        refuse_existing(target, arguments.overwrite)
+        refuse_unwritable(target, arguments.overwrite)
 
     from kinetix_ued.levels import save_level
 
@@ -43,11 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
         print(report)
     for i, target in enumerate(targets):
         save_level(levels[i], target, arguments.to, overwrite=arguments.overwrite)
-    print(f"{arguments.n} levels written to {out}")
+    print(f"{arguments.n} levels written to {printable(out)}")
     if arguments.sheet:
         from kinetix_ued.viewer import save_sheet
 
         shown = min(arguments.n, MAX_PICTURES)
         save_sheet(out / SHEET, levels[:shown], names[:shown], overwrite=arguments.overwrite)
-        print(f"{'pictures of them' if shown == arguments.n else f'the first {shown} of them'} in {out / SHEET}")
+        print(f"{'pictures of them' if shown == arguments.n else f'the first {shown} of them'} in {printable(out / SHEET)}")
     return 0

@@ -29,8 +29,8 @@ class Continuous(ActionType):
     high = 1.0
 
     def controls(self, action: jax.Array) -> jax.Array:
-        lowest = jnp.where(jnp.arange(CONTROLS) < MOTOR_BINDINGS, -1.0, 0.0)
-        return jnp.clip(action, lowest, 1.0)
+        lowest = np.where(np.arange(CONTROLS) < MOTOR_BINDINGS, -1.0, 0.0).astype(self.dtype)
+        return jnp.clip(jnp.asarray(action, self.dtype), lowest, 1.0)
 
     def outputs(self, motor: jax.Array, thruster: jax.Array) -> jax.Array:
         """Forward less backward, and on less off."""
@@ -38,7 +38,7 @@ class Continuous(ActionType):
 
     def sample(self, key: jax.Array) -> jax.Array:
         """Motors uniform in [-1, 1], thrusters in [0, 1]."""
-        action = jax.random.uniform(key, self.shape, minval=self.low, maxval=self.high)
+        action = jax.random.uniform(key, self.shape, self.dtype, minval=self.low, maxval=self.high)
         return jnp.where(jnp.arange(CONTROLS) < MOTOR_BINDINGS, action, jnp.abs(action))
 
     def noop(self) -> jax.Array:

@@ -31,7 +31,7 @@ class Discrete(ActionType):
         channel = jnp.arange(MOTOR_BINDINGS)
         motor = jnp.where(action == 2 * channel, -1.0, jnp.where(action == 2 * channel + 1, 1.0, 0.0))
         thruster = jnp.where(action == NOOP + 1 + jnp.arange(THRUSTER_BINDINGS), 1.0, 0.0)
-        return jnp.concatenate([motor, thruster])
+        return jnp.concatenate([motor, thruster]).astype(jnp.float32)
 
     def outputs(self, motor: jax.Array, thruster: jax.Array) -> jax.Array:
         """Scores less that of leaving the channel off, which is doing nothing."""

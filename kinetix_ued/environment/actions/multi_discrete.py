@@ -28,7 +28,7 @@ class MultiDiscrete(ActionType):
     def controls(self, action: jax.Array) -> jax.Array:
         is_motor = jnp.arange(CONTROLS) < MOTOR_BINDINGS
         motor = jnp.where(action >= 2, -1.0, jnp.where(action == 1, 1.0, 0.0))
-        return jnp.where(is_motor, motor, jnp.where(action == 0, 0.0, 1.0))
+        return jnp.where(is_motor, motor, jnp.where(action == 0, 0.0, 1.0)).astype(jnp.float32)
 
     def outputs(self, motor: jax.Array, thruster: jax.Array) -> jax.Array:
         flat = lambda scores: scores.reshape(*scores.shape[:-2], -1)

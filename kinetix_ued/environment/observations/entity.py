@@ -59,7 +59,7 @@ class EntityObservation:
 @functools.cache
 def _contact_places(size: Size) -> np.ndarray:
     """For each ordered pair of bodies, its two contacts in storage order (2, N, N); ``size.contacts`` where none."""
-    places = np.full((2, size.bodies, size.bodies), size.contacts)
+    places = np.full((2, size.bodies, size.bodies), size.contacts, np.int32)
     first = np.cumsum([0] + [len(pairs) for pairs in size.pairs])
     for kind, pairs in enumerate(size.pairs):
         point = 1 if kind == 1 else 0  # the second contact of a polygon pair

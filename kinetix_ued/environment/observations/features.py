@@ -67,14 +67,16 @@ def polygon_features(level: Level, bodies: jax.Array) -> jax.Array:
     n_vertices = level.n_vertices[:count]
     in_use = jnp.arange(level.vertices.shape[1]) < n_vertices[:, None]
     vertices = jnp.where(in_use[:, :, None], level.vertices[:count], NO_VERTEX)
-    columns = [bodies[:count], jnp.zeros((count, 1)), vertices.reshape(count, -1), _column(n_vertices <= 3)]
+    is_circle = jnp.zeros((count, 1), jnp.float32)
+    columns = [bodies[:count], is_circle, vertices.reshape(count, -1), _column(n_vertices <= 3)]
     return jnp.concatenate(columns, axis=1)
 
 
 def circle_features(level: Level, bodies: jax.Array) -> jax.Array:
     """Circles (C, 18): the rows of ``body_features``, the radius [m], a one."""
     first = level.size.polygons
-    return jnp.concatenate([bodies[first:], _column(level.radius[first:]), jnp.ones((level.size.circles, 1))], axis=1)
+    is_circle = jnp.ones((level.size.circles, 1), jnp.float32)
+    return jnp.concatenate([bodies[first:], _column(level.radius[first:]), is_circle], axis=1)
 
 
 def joint_features(level: Level) -> jax.Array:

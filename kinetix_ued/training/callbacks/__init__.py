@@ -13,7 +13,7 @@ from ..config import TrainConfig
 from ..metrics import Callback
 from .csv_file import CsvFile
 from .early_stop import EarlyStop
-from .periodic_evaluation import PeriodicEvaluation
+from .periodic_evaluation import PeriodicEvaluation, selecting
 from .progress_bar import ProgressBar
 from .snapshots import Snapshots
 from .tensorboard import TensorBoard
@@ -41,6 +41,8 @@ def configured(config: TrainConfig, curriculum_state: Any) -> list[Callback]:
         ValueError: where a package is not installed, or the curriculum has no buffer of which to take snapshots.
     """
     callbacks: list[Callback] = []
+    if config.eval_every:  # first, so that the others have its numbers
+        callbacks.append(selecting(config))
     if config.stop_at_solve_rate:
         callbacks.append(EarlyStop(config.stop_at_solve_rate))
     if config.tensorboard:

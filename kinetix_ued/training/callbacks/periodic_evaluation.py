@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import jax
+
+from kinetix_ued.randomness import stream
+
+from ..config import TrainConfig
 from ..metrics import Metrics, Rating
 
 if TYPE_CHECKING:
@@ -16,7 +22,7 @@ PREFIX = "evaluation/"
 
 
 class PeriodicEvaluation:
-    """A callback that evaluates the policy every so many updates and adds what comes of it to the update's numbers.
+    """A callback that evaluates the policy every so many updates and adds its results to the update's numbers.
 
     One number rates the run: the checkpoint of the highest one is kept, see ``Run.load``.
 
@@ -51,3 +57,29 @@ class PeriodicEvaluation:
         metrics["steps/evaluation"] = run.counts["evaluation"]
         if self.best_by:
             run.rating = Rating(PREFIX + self.best_by, numbers[self.best_by])
+
+
+def selecting(config: TrainConfig) -> PeriodicEvaluation:
+    """The evaluation that ``config.eval_every`` asks for, which chooses the best checkpoint.
+
+    It plays the held-out levels of ``selection_seed``, which neither training nor any report plays: a score by which
+    something was chosen is too high for it.
+    """
+
+    def evaluation(run: Run) -> dict[str, float]:
+        from kinetix_ued.benchmarks import evaluate
+
+        levels = _selection_levels(config.size, config.selection_levels, config.selection_seed)
+        key = jax.random.fold_in(stream(config.selection_seed, "PICK"), run.updates)
+        found = evaluate(run.policy, levels, env=run.env, key=key, attempts=config.eval_attempts)
+        run.counts["evaluation"] += found.environment_steps
+        return {"solve_rate": found.solve_rate.mean(), "return": found.mean_return.mean()}
+
+    return PeriodicEvaluation(evaluation, config.eval_every)
+
+
+@functools.lru_cache(maxsize=2)  # runs of several seeds, and methods that are compared, share them
+def _selection_levels(size: str, count: int, seed: int) -> Any:
+    from kinetix_ued.benchmarks import heldout_random
+
+    return heldout_random(size, count, seed=seed)

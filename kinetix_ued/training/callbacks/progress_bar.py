@@ -6,7 +6,7 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
+from kinetix_ued.progress import progress_bar
 
 from ..metrics import Metrics
 
@@ -24,14 +24,13 @@ class ProgressBar:
     def begin(self, run: Run) -> None:
         self._name = "training" if run.config.seeds == 1 else run.path.name
         rarely = 0.2 if sys.stderr.isatty() else 30.0  # a log file needs no animation
-        self._bar = tqdm(
+        self._bar = progress_bar(
             desc="compiling",
             total=run.config.steps,
             initial=run.counts["learning"],
             unit="step",
             unit_scale=True,
             mininterval=rarely,
-            file=sys.stderr,
         )
 
     def __call__(self, run: Run, metrics: Metrics) -> None:

@@ -1,4 +1,4 @@
-"""PAIRED's regret, of the student against an antagonist, over generated levels."""
+"""Learned-student regret: prioritised level replay by how much better a second student does on a level."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .sampling import Sampler
 from .scores import Score
 
 
-def paired(
+def student_regret(
     sample: Sampler,
     batch: int,
     *,
@@ -19,19 +19,20 @@ def paired(
     regret: str | Score | Callable = "regret",
     robust: bool = False,
 ) -> Curriculum:
-    """Replay the levels that a second student does better on (after Dennis et al., PAIRED, NeurIPS 2020).
+    """Replay the levels that a second student does better on: ``plr`` by regret against an antagonist that learns too.
 
     Two students of the same kind, but with parameters of their own, play and learn from every batch. A level's score
     is its regret: the antagonist's return less the student's mean return on it. Everything else is ``plr``: new levels
     are offered to the buffer by their regret, and replays draw those of high regret, so that the student meets levels
     that are proven possible, by the antagonist, and that it does not master.
 
-    Departure from the paper, and it is the main one: there is no adversary that builds levels. PAIRED trains a third
-    network to generate levels by reinforcement learning, with the regret for its reward; here levels come from
-    ``sample``, and the adversary is the buffer's priorities (as in Jiang et al., NeurIPS 2021, who call REPAIRED the
-    combination of both). The antagonist is not rewarded for the regret, only for its own return, as in the paper.
+    The regret is that of PAIRED (Dennis et al., NeurIPS 2020); the curriculum is not. PAIRED, and REPAIRED (Jiang et
+    al., NeurIPS 2021), train a third network, the adversary, to build levels by reinforcement learning with the regret
+    for its reward. Here nothing builds levels: they come from ``sample``, and the buffer's priorities choose among
+    them. The antagonist is rewarded for its own return alone, as in both papers. The name is after minimax (Jiang et
+    al., 2023), where such scores are the regret between learned students.
 
-    State, metrics and further departures: those of ``plr``.
+    State, metrics and departures: those of ``plr``.
 
     Args:
         sample: ``sample(key, n)``: n new levels; not called for a replay
