@@ -46,8 +46,9 @@ class Mixture:
         size = size_of(size)
         self._check(size)
         key, key_part = jax.random.split(key)
+        weights = jnp.asarray(np.array([part.weight for part in self.parts], np.float32))
         branches = [_padded(part, size) for part in self.parts]
-        return choose_branch(weighted(uniform(key_part), self._weights), branches, key)
+        return choose_branch(weighted(uniform(key_part), weights), branches, key)
 
     def batch(self, key: jax.Array, n: int, size: str | Size) -> Level:
         """``n`` levels with a leading axis, at the cost of each part's own: a part of weight 0.1 makes a tenth of them.
@@ -60,22 +61,20 @@ class Mixture:
         """
         size = size_of(size)
         self._check(size)
-        key_start, key_order, *keys = jax.random.split(key, 2 + len(self.parts))
+        parts = [part for part in self.parts if part.weight > 0]
+        key_start, key_order, *keys = jax.random.split(key, 2 + len(parts))
         # Systematic sampling: n points at equal distances from a random start, dealt to the parts by their weights.
-        ends = jnp.cumsum(self._weights)
+        ends = jnp.asarray(np.cumsum([part.weight for part in parts]), jnp.float32)
         points = (jnp.arange(n, dtype=jnp.float32) + uniform(key_start)) / n * ends[-1]
-        part = jnp.minimum(jnp.searchsorted(ends, points, side="right").astype(jnp.int32), len(self.parts) - 1)
-        most = [min(int(np.floor(n * p.weight)) + 2, n) if p.weight > 0 else 0 for p in self.parts]
-        made = [batch_of(p.generator, k, m, p.size or size) for p, k, m in zip(self.parts, keys, most, strict=True) if m]
+        part = jnp.minimum(jnp.searchsorted(ends, points, side="right").astype(jnp.int32), len(parts) - 1)
+        most = [min(int(n * p.weight) + 2, n) for p in parts]  # one more than rounding up, for the rounding of sums
+        made = [batch_of(p.generator, k, m, p.size or size) for p, k, m in zip(parts, keys, most, strict=True)]
         levels = jax.tree.map(lambda *x: jnp.concatenate(x), *(resize_level(some, size) for some in made))
         first = jnp.asarray(np.cumsum([0, *most[:-1]]), jnp.int32)
-        rank = jnp.arange(n, dtype=jnp.int32) - jnp.searchsorted(part, part, side="left").astype(jnp.int32)  # parts come in order here
+        begins = jnp.searchsorted(part, part, side="left").astype(jnp.int32)  # parts are in order here
+        rank = jnp.arange(n, dtype=jnp.int32) - begins
         places = jax.random.permutation(key_order, first[part] + rank)
         return jax.tree.map(lambda x: x[places], levels)
-
-    @property
-    def _weights(self) -> jax.Array:
-        return jnp.asarray(np.array([part.weight for part in self.parts], np.float32))
 
     def _check(self, size: Size) -> None:
         for part in self.parts:

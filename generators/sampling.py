@@ -15,7 +15,6 @@ from kinetix_ued.world import Level, Size, empty_level, size_of, typed_level, va
 
 from .checks import positive_count
 from .generator import Generator
-from .mixture import batch_of
 from .registry import make_generator
 
 Sampler = Callable[[jax.Array, int], Level]

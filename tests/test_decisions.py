@@ -1,7 +1,6 @@
 """Held actions: decisions every few environment steps, learned from alone and scored by the environment's own rules."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
