@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from kinetix_ued.agents import Agent, load, names_an_agent
 from kinetix_ued.environment import KinetixEnv, make
 from kinetix_ued.levels import listed
 from kinetix_ued.randomness import purposes
@@ -21,7 +22,7 @@ from kinetix_ued.training.evaluation import account_of
 from kinetix_ued.world import SIZES, Size, get_engine, size_of
 
 from .evaluate import Evaluation, evaluate
-from .fitting import refuse_misfit
+from .fitting import policy_and_environment, refuse_misfit
 from .policies import NOOP, RANDOM, Policy, baseline, is_baseline
 from .report import Played
 from .suite import Suite
@@ -30,25 +31,29 @@ SHARED = ("physics", "frame_skip", "dense_reward_scale", "max_steps")
 """Settings of an environment in which all runs of one table must agree."""
 
 
+ACCOUNT = ("updates", "steps", "seconds", "config")
+"""What a report says of a run besides its source, as far as it is known."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Method:
     """A policy, or several that one method has trained.
 
     Attributes:
         name: what tables call it
-        sources: the folder of each run, or the name of a baseline
+        sources: the folder of each run, the name or file of a saved agent, or the name of a baseline
         runs: as loaded; none for a baseline
     """
 
     name: str
     sources: tuple[str, ...]
-    runs: tuple[Run, ...] = ()
+    runs: tuple[Run | Agent, ...] = ()
 
     def about(self) -> list[dict[str, Any]]:
         """What tells each run from others, for a report."""
         if not self.runs:
             return [{"source": source} for source in self.sources]
-        return [account_of(run, source) for source, run in zip(self.sources, self.runs)]
+        return [_account(run, source) for source, run in zip(self.sources, self.runs)]
 
     def runs_for(self, size: Size) -> list[tuple[str, Run]]:
         """The runs that play levels of ``size``, with their sources.
@@ -75,8 +80,9 @@ class Method:
         found: list[tuple[Policy, KinetixEnv]] = []
         for source, run in self.runs_for(size or base.size):
             env = dataclasses.replace(base, observation=run.env.observation, actions=run.env.actions)
-            refuse_misfit(run.policy, env, name=source)
-            found.append((run.policy, env))
+            policy, _ = policy_and_environment(run)
+            refuse_misfit(policy, env, name=source)
+            found.append((policy, env))
         return found
 
 
@@ -84,8 +90,8 @@ def load_methods(entries: Sequence[str], checkpoint: str | int = "latest") -> li
     """The methods of a command line.
 
     Args:
-        entries: ``noop``; ``random``; ``random:FRAMES``; the folder of a run; a folder that holds the runs of several
-            seeds; or ``name=FOLDER,FOLDER`` for several runs of one method, where a folder may be a pattern,
+        entries: ``noop``; ``random``; ``random:FRAMES``; ``agent:NAME`` or FILE.safetensors for a saved agent; the folder
+            of a run; a folder that holds the runs of several seeds; or ``name=FOLDER,FOLDER`` for several runs of one method, where a folder may be a pattern,
             ``runs/dr-*``.
         checkpoint: of each run: ``latest``, ``best``, or the number of an update.
 
@@ -101,7 +107,7 @@ def load_methods(entries: Sequence[str], checkpoint: str | int = "latest") -> li
             name = name if own.count(name) == 1 else given
         if twice := next((source for source in sources if sources.count(source) > 1), None):
             raise ValueError(f"{twice} comes twice among the runs of {name}: name every run once")
-        runs = () if is_baseline(sources[0]) else tuple(Run.load(source, checkpoint) for source in sources)
+        runs = () if is_baseline(sources[0]) else tuple(_loaded(source, checkpoint) for source in sources)
         methods.append(Method(name, tuple(sources), runs))
     names = [method.name for method in methods]
     if repeated := next((name for name in names if names.count(name) > 1), None):
@@ -124,12 +130,23 @@ def _parse(entry: str) -> tuple[str | None, list[str], str]:
 
 def _sources(part: str) -> list[str]:
     """The runs that a folder or a pattern of folders stands for."""
-    if is_baseline(part):
+    if is_baseline(part) or names_an_agent(part):
         return [part]
     folders = [part] if os.path.exists(part) else sorted(glob.glob(part))
     if not folders or not all(map(os.path.isdir, folders)):
         raise ValueError(f"{part} is no folder of a run: name one, or {NOOP}, {RANDOM} or {RANDOM}:FRAMES")
     return [str(run) for folder in folders for run in seed_folders(folder) or [Path(folder)]]
+
+
+def _loaded(source: str, checkpoint: str | int) -> Run | Agent:
+    return load(source) if names_an_agent(source) else Run.load(source, checkpoint)
+
+
+def _account(run: Run | Agent, source: str) -> dict[str, Any]:
+    """What a report says of a run, or of the training of a saved agent."""
+    if isinstance(run, Run):
+        return account_of(run, source)
+    return {"source": source, **{name: run.card["training"][name] for name in ACCOUNT if name in run.card["training"]}}
 
 
 def shared_environment(methods: Sequence[Method], engine: str | None = None) -> KinetixEnv:

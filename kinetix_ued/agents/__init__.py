@@ -5,9 +5,12 @@ from __future__ import annotations
 from .advantage import generalised_advantages
 from .distributions import Categorical, DiagonalGaussian, Distribution, MultiCategorical
 from .policy import NETWORKS, Policy, make_policy
+from .from_kinetix import import_kinetix_agent, read_kinetix_agent
 from .ppo import Batch, TrainState, init_train_state, make_optimiser, ppo_loss, ppo_update
+from .saved import Agent, bundled, load, make_network, names_an_agent, read_card, save
 
 __all__ = [
+    "Agent",
     "Batch",
     "Categorical",
     "DiagonalGaussian",
@@ -16,10 +19,18 @@ __all__ = [
     "NETWORKS",
     "Policy",
     "TrainState",
+    "bundled",
     "generalised_advantages",
+    "import_kinetix_agent",
     "init_train_state",
+    "load",
+    "make_network",
     "make_optimiser",
     "make_policy",
+    "names_an_agent",
     "ppo_loss",
     "ppo_update",
+    "read_card",
+    "read_kinetix_agent",
+    "save",
 ]

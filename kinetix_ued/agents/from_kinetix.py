@@ -17,10 +17,11 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from kinetix_ued.environment import OBSERVATIONS
+from kinetix_ued.environment import OBSERVATIONS, make_actions
 from kinetix_ued.world import SIZES
 
 from .policy import Params, Policy, make_policy
+from .saved import save
 
 CONFIG, PARAMS = "config.json", "params.safetensors"
 
@@ -64,25 +65,10 @@ def read_kinetix_agent(folder: str | os.PathLike[str], actions: Any) -> tuple[Po
             transformer, or parameters that are missing, superfluous or of another shape, naming them.
     """
     folder = Path(folder)
-    model = _model(folder / CONFIG)
-    numbers = {name: model.get(name, default) for name, default in _WIDTHS.items()}
-    for one, other in (("critic_width", "actor_width"), ("critic_depth", "actor_depth")):
-        if model.get(one, numbers[other]) != numbers[other]:
-            raise ValueError(f"{folder / CONFIG}: {one} differs from {other}, and the actor and critic here are alike")
-    policy = make_policy(
-        "entity_transformer",
-        "entity",
-        actions,
-        head_width=numbers["actor_width"],
-        head_depth=numbers["actor_depth"],
-        width=numbers["transformer_encoder_size"],
-        layers=numbers["transformer_depth"],
-        heads=numbers["num_heads"],
-        attention_width=numbers["transformer_size"],
-        legacy_entity_id=bool(model.get("legacy_entity_id", False)),
-    )
+    policy_settings = _settings(folder)
+    policy = make_policy(observation="entity", actions=actions, **policy_settings)
     params = _renamed(
-        _arrays(folder / PARAMS), numbers["transformer_depth"], numbers["actor_depth"], folder / PARAMS
+        _arrays(folder / PARAMS), policy_settings["layers"], policy_settings["head_depth"], folder / PARAMS
     )
     space = OBSERVATIONS["entity"]().space(SIZES["s"])
     wanted = jax.eval_shape(policy.init, jax.random.key(0), space)
@@ -94,6 +80,61 @@ def read_kinetix_agent(folder: str | os.PathLike[str], actions: Any) -> tuple[Po
                 f"{CONFIG} takes {shape.shape} of {shape.dtype}"
             )
     return policy, params
+
+
+def import_kinetix_agent(
+    folder: str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    name: str,
+    about: str = "",
+    size: str = "l",
+    overwrite: bool = False,
+) -> None:
+    """Write a checkpoint of Kinetix as a saved agent of this project, with multi-discrete actions.
+
+    Args:
+        folder: as for ``read_kinetix_agent``.
+        path: of the file to write; it ends in .safetensors.
+        name: of the agent.
+        about: what it is, in a sentence.
+        size: of the levels that it was trained on; it plays all.
+        overwrite: replace a file that is there.
+
+    Raises:
+        ValueError: as ``read_kinetix_agent`` and ``save``.
+    """
+    environment = {"size": size, "observation": "entity", "actions": "multi_discrete"}
+    _, params = read_kinetix_agent(folder, make_actions("multi_discrete"))
+    save(
+        path,
+        params,
+        name=name,
+        about=about,
+        network=_settings(Path(folder)),
+        environment=environment,
+        training={"trained_by": "Kinetix"},
+        overwrite=overwrite,
+    )
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """The arguments of ``make_policy`` that make the network of a checkpoint."""
+    model = _model(folder / CONFIG)
+    numbers = {name: model.get(name, default) for name, default in _WIDTHS.items()}
+    for one, other in (("critic_width", "actor_width"), ("critic_depth", "actor_depth")):
+        if model.get(one, numbers[other]) != numbers[other]:
+            raise ValueError(f"{folder / CONFIG}: {one} differs from {other}, and the actor and critic here are alike")
+    return {
+        "network": "entity_transformer",
+        "head_width": numbers["actor_width"],
+        "head_depth": numbers["actor_depth"],
+        "width": numbers["transformer_encoder_size"],
+        "layers": numbers["transformer_depth"],
+        "heads": numbers["num_heads"],
+        "attention_width": numbers["transformer_size"],
+        "legacy_entity_id": bool(model.get("legacy_entity_id", False)),
+    }
 
 
 def _model(file: Path) -> Mapping[str, Any]:

@@ -15,7 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "policies",
         nargs="+",
         metavar="RUN",
-        help="folder of a run, or of runs of several seeds; name=RUN,RUN for several runs of one method; noop; "
+        help="folder of a run, or of runs of several seeds; name=RUN,RUN for several runs of one method; agent:NAME or "
+        "FILE.safetensors for a saved agent; noop; "
         "random; random:FRAMES, which holds each action for so many frames of 1/60 s (random:8, random:32)",
     )
     add(

@@ -29,6 +29,7 @@ _HOMES = {
     "read_metrics": "metrics",
     "resume": "loop",
     "resume_seeds": "loop",
+    "save_agent": "saved_agent",
     "seed_folders": "run",
     "train": "loop",
     "train_seeds": "loop",
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from .metrics import Callback, Metrics, Rating, read_metrics
     from .presets import FAMILIES, METHODS, PRESETS, method_preset, preset, whole_episodes
     from .run import Run, TrainedPolicy, read_config, seed_folders
+    from .saved_agent import save_agent
     from .update import Learner, TrainState
 
 

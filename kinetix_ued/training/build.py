@@ -16,8 +16,8 @@ from kinetix_ued.agents import (
     Policy,
     TrainState,
     init_train_state,
+    make_network,
     make_optimiser,
-    make_policy,
     ppo_update,
 )
 from kinetix_ued.agents.advantage import generalised_advantages
@@ -44,24 +44,36 @@ from .schedule import SCHEDULES
 from .update import Learner
 
 
+def environment_settings(config: TrainConfig) -> dict[str, Any]:
+    """The arguments of ``kinetix_ued.make`` for the environment with the rules that the agent is scored by."""
+    names = "size observation actions engine physics frame_skip dense_reward_scale max_steps".split()
+    return {name: getattr(config, name) for name in names}
+
+
 def build_env(config: TrainConfig) -> KinetixEnv:
     """The environment, with the rules that the agent is scored by."""
-    return make(
-        config.size,
-        observation=config.observation,
-        actions=config.actions,
-        engine=config.engine,
-        physics=config.physics,
-        frame_skip=config.frame_skip,
-        dense_reward_scale=config.dense_reward_scale,
-        max_steps=config.max_steps,
-    )
+    return make(**environment_settings(config))
 
 
 def decision_env(config: TrainConfig) -> KinetixEnv:
     """The environment in which a step is one decision of the agent: the same episodes in fewer, longer steps."""
     frames, steps = config.frame_skip * config.hold, config.episode_decisions
     return build_env(dataclasses.replace(config, frame_skip=frames, max_steps=steps))
+
+
+def network_settings(config: TrainConfig) -> dict[str, Any]:
+    """The arguments of ``agents.make_network`` for the policy's network."""
+    return {
+        "network": config.network,
+        "normalised": config.normalise_observations,
+        "dtype": config.dtype,
+        "recurrent": config.recurrent,
+        "recurrent_size": config.recurrent_size,
+        "head_width": config.head_width,
+        "head_depth": config.head_depth,
+        "hold": config.hold,
+        **({"width": config.network_width} if config.network_width else {}),
+    }
 
 
 def build_network(config: TrainConfig, env: KinetixEnv) -> Policy:
@@ -79,20 +91,7 @@ def build_network(config: TrainConfig, env: KinetixEnv) -> Policy:
     encoder, _ = NETWORKS[config.network]
     if config.network_width and "width" not in encoder.__dataclass_fields__:
         raise ValueError(f"network {config.network!r} has no width to set: use network_width=0")
-    options = {"width": config.network_width} if config.network_width else {}
-    policy = make_policy(
-        config.network,
-        env.observation,
-        env.actions,
-        recurrent=config.recurrent,
-        recurrent_size=config.recurrent_size,
-        head_width=config.head_width,
-        head_depth=config.head_depth,
-        dtype=None if config.dtype == "float32" else jnp.dtype(config.dtype),
-        hold=config.hold,
-        **options,
-    )
-    return NormalisedPolicy(policy.network, policy.hold) if config.normalise_observations else policy
+    return make_network(env, **network_settings(config))
 
 
 def build_sampler(config: TrainConfig, generator: Generator | None = None) -> tuple[Sampler, int]:

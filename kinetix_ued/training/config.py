@@ -72,7 +72,7 @@ class TrainConfig:
     dtype: str = "float32"
     """What the network computes in: float32 or bfloat16; parameters and losses stay float32."""
     init_from: str = ""
-    """Folder of a run from whose last parameters this one starts, all else anew; empty: from random parameters."""
+    """Folder of a run, or agent:NAME or FILE.safetensors, whose parameters this run starts from; empty: random ones."""
 
     curriculum: str = "dr"
     """Which levels to play: a curriculum's name, or path/to/file.py:function for one of your own."""

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from kinetix_ued.agents import load, names_an_agent
 from kinetix_ued.whole import whole_file
 
 from . import checkpoint
@@ -215,7 +216,8 @@ def initial_params(path: Path, config: TrainConfig, example: Any) -> Any:
     """The parameters that a run with ``init_from`` starts from.
 
     They are those noted in its own folder ``path``, so that neither its start nor its resumption depends on what
-    became of the other run since; those of the other run's last whole checkpoint, if nothing is noted yet.
+    became of the other run since; those of the other run's last whole checkpoint, or of the saved agent, if nothing is
+    noted yet.
 
     Args:
         example: parameters of this run, arrays or shapes.
@@ -226,6 +228,8 @@ def initial_params(path: Path, config: TrainConfig, example: Any) -> Any:
     noted = checkpoint.load(path / INITIAL, example)
     if noted is None and checkpoint.saved_updates(path / INITIAL):
         warnings.warn(f"{path / INITIAL} is damaged: {config.init_from} is taken as it is now", stacklevel=2)
+    if noted is None and names_an_agent(config.init_from):
+        return _fitting(load(config.init_from).params, example, config.init_from)
     if noted is None:
         source = Path(config.init_from)
         read_config(source)
@@ -233,6 +237,22 @@ def initial_params(path: Path, config: TrainConfig, example: Any) -> Any:
         if noted is None:
             raise ValueError(f"init_from={config.init_from}: that run has no whole checkpoint yet, train it first")
     return jax.tree.map(jnp.asarray, noted.tree)
+
+
+def _fitting(params: Any, example: Any, source: str) -> Any:
+    """``params``, if they have the structure and the shapes of ``example``."""
+    named = lambda tree: {
+        jax.tree_util.keystr(path, simple=True, separator="/"): x.shape
+        for path, x in jax.tree_util.tree_leaves_with_path(tree)
+    }
+    theirs, ours = named(params), named(example)
+    if theirs != ours:
+        different = next(name for name in sorted(theirs.keys() | ours.keys()) if theirs.get(name) != ours.get(name))
+        raise ValueError(
+            f"init_from={source}: its {different} has shape {theirs.get(different)} and that of this run "
+            f"{ours.get(different)}: the networks must be the same"
+        )
+    return jax.tree.map(jnp.asarray, params)
 
 
 def seed_folder(path: str | os.PathLike[str], seed: int) -> Path:
