@@ -14,7 +14,6 @@ from kinetix_ued.cli import main
 from kinetix_ued.environment import make
 from kinetix_ued.generators import sample_levels
 from kinetix_ued.training import Run, preset, save_agent, train
-from kinetix_ued.training.build import build_learner
 
 from test_from_kinetix import checkpoint
 

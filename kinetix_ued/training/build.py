@@ -8,7 +8,6 @@ import inspect
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from kinetix_ued.agents import (
     NETWORKS,
