@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -53,10 +54,10 @@ class Mixture:
                     f"a part of the mixture has size {part.size.name!r}, which size {size.name!r} does not hold: "
                     f"ask the mixture for {remedy}, or give the part a smaller one"
                 )
-        key, key_part = jax.random.split(key)
+        key_part, *keys = jax.random.split(key, 1 + len(self.parts))  # all parts are computed, so each has its own
         weights = jnp.asarray(np.array([part.weight for part in self.parts], np.float32))
-        branches = [_padded(part, size) for part in self.parts]
-        return choose_branch(weighted(uniform(key_part), weights), branches, key)
+        branches = [functools.partial(_padded(part, size), key) for part, key in zip(self.parts, keys, strict=True)]
+        return choose_branch(weighted(uniform(key_part), weights), branches)
 
     def __str__(self) -> str:
         return "mixture"

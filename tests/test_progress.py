@@ -23,7 +23,7 @@ bar.close()
 """,
     "evaluating": """
 import time
-from kinetix_ued.commands.common import episode_bar
+from kinetix_ued.benchmarks.episode_bar import episode_bar
 with episode_bar("evaluating noop") as update:
     time.sleep(0.2)  # bars are not drawn more often than ten times a second
     update(1, 2)

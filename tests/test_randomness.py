@@ -165,7 +165,7 @@ def test_generators_use_every_key_once(recorder, name):
 
 @pytest.mark.parametrize("name", ["mixture", "mixed_sizes"])
 def test_mixtures_use_every_key_once(recorder, name):
-    """One level at a time: under vmap every part computes every level from its key, and one of them is taken."""
+    """One level at a time; every part computes it, each from a key of its own, and one of them is taken."""
     from kinetix_ued.generators import make_generator
 
     make = jax.jit(lambda key: make_generator(name)(key, "m"))
