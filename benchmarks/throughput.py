@@ -135,8 +135,8 @@ def make_workload(settings: Settings) -> Workload:
     keys = jax.random.split(action_key, shape)
     return Workload(
         levels=sample_levels(level_key, settings.batch, settings.size),
-        motor=jax.random.uniform(motor_key, (*shape, size.joints), jnp.float32, minval=-1.0),
-        thruster=jax.random.uniform(thruster_key, (*shape, size.thrusters), jnp.float32),
+        motor=jax.random.uniform(motor_key, (*shape, size.joints), np.float32, minval=-1.0),
+        thruster=jax.random.uniform(thruster_key, (*shape, size.thrusters), np.float32),
         actions=jax.jit(jax.vmap(jax.vmap(actions.sample)))(keys),
     )
 

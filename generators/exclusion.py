@@ -123,7 +123,7 @@ def sample_excluding(key: jax.Array, n: int, sample: Sampler, hashes: Any) -> tu
 
     Levels that are held out are drawn again, with another key. Those that are after TRIES draws become empty rooms. So
     none ever comes through, unlike with ``filtered``, and where nothing is held out the levels are those of ``sample``
-    with the same key.
+    with the key folded with 0: that of each try is folded with its number.
 
     Args:
         key: of the random numbers.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -45,10 +46,10 @@ class Mixture:
         """
         size = size_of(size)
         self._check(size)
-        key, key_part = jax.random.split(key)
+        key_part, *keys = jax.random.split(key, 1 + len(self.parts))  # all parts are computed, so each has its own
         weights = jnp.asarray(np.array([part.weight for part in self.parts], np.float32))
-        branches = [_padded(part, size) for part in self.parts]
-        return choose_branch(weighted(uniform(key_part), weights), branches, key)
+        branches = [functools.partial(_padded(part, size), key) for part, key in zip(self.parts, keys, strict=True)]
+        return choose_branch(weighted(uniform(key_part), weights), branches)
 
     def batch(self, key: jax.Array, n: int, size: str | Size) -> Level:
         """``n`` levels with a leading axis, at the cost of each part's own: a part of weight 0.1 makes a tenth of them.

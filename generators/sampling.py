@@ -92,7 +92,9 @@ def _forms(size: Size) -> dict[str, str]:
     """Type and shape of every field of a level of ``size``."""
     with jax.ensure_compile_time_eval():
         level = empty_level(size)
-    return {field.name: _form(getattr(level, field.name)) for field in dataclasses.fields(Level) if field.name != "size"}
+    return {
+        field.name: _form(getattr(level, field.name)) for field in dataclasses.fields(Level) if field.name != "size"
+    }
 
 
 def _form(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 
 import jax
 import numpy as np
@@ -67,11 +68,14 @@ def test_a_run_that_was_cut_short_ends_as_if_it_had_not_been(curriculum, tmp_pat
 
     def cut(run, metrics):
         if run.updates == 5:
+            (run.path / "checkpoints").rename(run.path / "kept")  # what a process that is killed now leaves behind
             raise Cut
 
     whole = train(config("whole"))
     with pytest.raises(Cut):
         train(config("cut"), callbacks=[cut])
+    shutil.rmtree(tmp_path / "cut" / "checkpoints")
+    (tmp_path / "cut" / "kept").rename(tmp_path / "cut" / "checkpoints")
     assert Run.load(tmp_path / "cut").updates == 3
     resumed = resume(tmp_path / "cut")
     assert resumed.updates == whole.updates >= 6 and resumed.counts == whole.counts

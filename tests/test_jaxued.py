@@ -49,13 +49,17 @@ def test_the_base_class_has_jaxueds_methods_and_signatures():
             assert isinstance(vars(UnderspecifiedEnv)[name], property)
             continue
         ours, theirs = (inspect.signature(getattr(cls, name)).parameters for cls in (UnderspecifiedEnv, Theirs))
-        assert [(p.name, p.kind, p.default) for p in ours.values()] == [(p.name, p.kind, p.default) for p in theirs.values()]
+        assert [(p.name, p.kind, p.default) for p in ours.values()] == [
+            (p.name, p.kind, p.default) for p in theirs.values()
+        ]
     env = kinetix_ued.make()
     for made in (env, AutoReplay(env), AutoReset(env, lambda key: None)):
         for name in names:
-            assert name == "default_params" or len(inspect.signature(getattr(made, name)).parameters) == len(
-                inspect.signature(getattr(Theirs, name)).parameters
-            ) - 1
+            assert (
+                name == "default_params"
+                or len(inspect.signature(getattr(made, name)).parameters)
+                == len(inspect.signature(getattr(Theirs, name)).parameters) - 1
+            )
 
 
 def test_jaxueds_sampler_and_wrapper_drive_the_environment(old_jax):

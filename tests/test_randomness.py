@@ -46,7 +46,13 @@ class Recorder:
             return threefry.random_bits(key, bit_width, shape)
 
         self.implementation = define_prng_impl(
-            key_shape=(2,), seed=threefry.seed, split=split, random_bits=random_bits, fold_in=fold_in, name="recording", tag="rec"
+            key_shape=(2,),
+            seed=threefry.seed,
+            split=split,
+            random_bits=random_bits,
+            fold_in=fold_in,
+            name="recording",
+            tag="rec",
         )
 
     def key(self, seed):
@@ -76,7 +82,10 @@ def assert_no_two_uses_meet(uses):
 
 
 FAULTS = {
-    "a fold meets a split": lambda key: (jax.random.uniform(jax.random.split(key)[1]), jax.random.normal(jax.random.fold_in(key, 1))),
+    "a fold meets a split": lambda key: (
+        jax.random.uniform(jax.random.split(key)[1]),
+        jax.random.normal(jax.random.fold_in(key, 1)),
+    ),
     "drawn from and folded": lambda key: (jax.random.uniform(key), jax.random.fold_in(key, 7)),
     "drawn from twice": lambda key: (jax.random.uniform(key), jax.random.normal(key)),
     "split twice": lambda key: (jax.random.split(key), jax.random.split(key, 3)),
@@ -104,12 +113,22 @@ CURRICULA = ("dr", "accel", "sfl", "ncc", "paired")
 @pytest.mark.parametrize("name", CURRICULA)
 def test_a_run_uses_every_key_once(recorder, name):
     """The first keys, and the keys of several updates, each with its proposals, rollouts and learning."""
-    small = {"observation": "symbolic_flat", "network": "flat_mlp", "max_steps": 4, "rollout_steps": 2, "outer_steps": 2}
+    small = {
+        "observation": "symbolic_flat",
+        "network": "flat_mlp",
+        "max_steps": 4,
+        "rollout_steps": 2,
+        "outer_steps": 2,
+    }
     method = "tiny" if name == "dr" else f"tiny-{name}"
     own = {} if name != "sfl" else {"options": "scored_levels=8,scoring_rollouts=1,kept_levels=4,refresh_every=2"}
-    own |= {"minimum_fill": 0.5, "replay_probability": 0.5, "buffer_size": 8} if name in ("accel", "ncc", "paired") else {}
+    own |= (
+        {"minimum_fill": 0.5, "replay_probability": 0.5, "buffer_size": 8} if name in ("accel", "ncc", "paired") else {}
+    )
     own |= {"score": "l1_value_loss"} if name in ("accel", "ncc") else {}
-    config = preset(method, engine="jax", generator="sparse", environments=4, minibatches=2, steps=2**20, **small, **own)
+    config = preset(
+        method, engine="jax", generator="sparse", environments=4, minibatches=2, steps=2**20, **small, **own
+    )
     env = build_env(config)
     network = build_network(config, env)
     curriculum = build_curriculum(config, build_sampler(config)[0])
@@ -146,7 +165,7 @@ def test_generators_use_every_key_once(recorder, name):
 
 @pytest.mark.parametrize("name", ["mixture", "mixed_sizes"])
 def test_mixtures_use_every_key_once(recorder, name):
-    """One level at a time: under vmap every part computes every level from its key, and one of them is taken."""
+    """One level at a time; every part computes it, each from a key of its own, and one of them is taken."""
     from kinetix_ued.generators import make_generator
 
     make = jax.jit(lambda key: make_generator(name)(key, "m"))
@@ -187,4 +206,6 @@ def test_streams_of_a_seed_are_apart_from_its_splits():
     data = [tuple(jax.random.key_data(stream(7, name)).tolist()) for name in names]
     data += [tuple(row) for row in jax.random.key_data(jax.random.split(jax.random.key(7), 1000)).tolist()]
     assert len(set(data)) == len(data)
-    assert (jax.random.key_data(stream(7, "HELD")) == jax.random.key_data(jax.random.fold_in(jax.random.key(7), 0x48454C44))).all()
+    assert (
+        jax.random.key_data(stream(7, "HELD")) == jax.random.key_data(jax.random.fold_in(jax.random.key(7), 0x48454C44))
+    ).all()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kinetix_ued.cli import main
-from kinetix_ued.commands.common import episode_bar
+from kinetix_ued.benchmarks.episode_bar import episode_bar
 from kinetix_ued.levels import builder, load_level, save_level
 from kinetix_ued.terminal import printable
 from kinetix_ued.world import empty_level

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kinetix_ued.benchmarks import HELDOUT_SEED, SELECTION_SEED, evaluate, random_suite, read_results
+from kinetix_ued.randomness import stream
 from kinetix_ued.training import Rating, Run, TrainConfig, preset, resume, train
 from kinetix_ued.training.callbacks import configured
 from kinetix_ued.training.evaluation import REPORT, evaluate_finished, is_evaluated
@@ -55,7 +56,7 @@ def test_the_final_evaluation_is_the_protocol_on_the_held_out_levels(runs):
     suite = random_suite("s", LEVELS)
     (played,) = run.evaluation["suites"]
     assert [level["hash"] for level in played["levels"]] == list(suite.hashes)
-    by_hand = evaluate(run.policy, suite, env=run.env, key=jax.random.key(HELDOUT_SEED), attempts=ATTEMPTS)
+    by_hand = evaluate(run.policy, suite, env=run.env, key=stream(HELDOUT_SEED, "EVAL"), attempts=ATTEMPTS)
     mean = played["policies"][0]["mean"]
     assert (mean["solve_rate"], mean["mean_length"]) == (by_hand.solve_rate.mean(), by_hand.mean_length.mean())
     assert mean["mean_return"] == pytest.approx(by_hand.mean_return.mean())
@@ -67,7 +68,7 @@ def test_periodic_evaluations_play_the_selection_levels_and_choose_the_best_chec
     lines = run.metrics
     assert run.updates == 4 and ["evaluation/return" in line for line in lines] == [False, True, False, True]
     suite = random_suite("s", 4, SELECTION_SEED)
-    key = jax.random.fold_in(jax.random.key(SELECTION_SEED), run.updates)
+    key = jax.random.fold_in(stream(SELECTION_SEED, "PICK"), run.updates)
     by_hand = evaluate(run.policy, suite, env=run.env, key=key, attempts=ATTEMPTS)
     assert lines[-1]["evaluation/return"] == pytest.approx(by_hand.mean_return.mean())
     assert lines[-1]["evaluation/solve_rate"] == by_hand.solve_rate.mean()

@@ -30,10 +30,19 @@ def marked(source: str) -> int:
 
 
 GENERATORS = {
-    "one argument": ("def f(key):  # here\n    return None", "a generator is called with (key, size), but f(key) cannot be"),
-    "three arguments": ("def f(key, size, more):  # here\n    pass", "but f(key, size, more) cannot be: missing a required"),
+    "one argument": (
+        "def f(key):  # here\n    return None",
+        "a generator is called with (key, size), but f(key) cannot be",
+    ),
+    "three arguments": (
+        "def f(key, size, more):  # here\n    pass",
+        "but f(key, size, more) cannot be: missing a required",
+    ),
     "keywords alone": ("def f(*, key, size):  # here\n    pass", "but f(*, key, size) cannot be"),
-    "nothing": ("def f(key, size):  # here\n    empty_level(size)", "a generator returns one Level; f returned nothing"),
+    "nothing": (
+        "def f(key, size):  # here\n    empty_level(size)",
+        "a generator returns one Level; f returned nothing",
+    ),
     "two levels": ("def f(key, size):  # here\n    return empty_level(size), 1", "one Level; f returned tuple"),
     "a batch": (
         "def f(key, size):  # here\n    return jax.tree.map(lambda x: x[None], empty_level(size))",
@@ -109,34 +118,106 @@ def make(sample, batch):
 """
 
 CURRICULA = {
-    "one argument": ("def make(sample, batch):", "def make(sample):  # here", "is called with (sample, batch), but make(sample)"),
-    "no curriculum": ("def make(sample, batch):", "def make(sample, batch):  # here\n    return None", "must return a Curriculum"),
-    "a failing constructor": ("def make(sample, batch):", "def make(sample, batch):\n    1 / 0  # here", "ZeroDivisionError"),
+    "one argument": (
+        "def make(sample, batch):",
+        "def make(sample):  # here",
+        "is called with (sample, batch), but make(sample)",
+    ),
+    "no curriculum": (
+        "def make(sample, batch):",
+        "def make(sample, batch):  # here\n    return None",
+        "must return a Curriculum",
+    ),
+    "a failing constructor": (
+        "def make(sample, batch):",
+        "def make(sample, batch):\n    1 / 0  # here",
+        "ZeroDivisionError",
+    ),
     "an exit": ("def make(sample, batch):", "def make(sample, batch):\n    sys.exit(0)  # here", "calls sys.exit(0)"),
-    "init without key": ("def init(key):", "def init():  # here", "init of a curriculum is called with (key), but init() cannot be"),
+    "init without key": (
+        "def init(key):",
+        "def init():  # here",
+        "init of a curriculum is called with (key), but init() cannot be",
+    ),
     "init returns text": ('return {"count": jnp.int32(0)}', 'return {"count": "none"}', "TypeError"),
-    "init fails": ('return {"count": jnp.int32(0)}', 'return {"count": jnp.int32(0)}["size"]  # here', "KeyError: 'size'"),
-    "propose without state": ("def propose(key, state):", "def propose(key):  # here", "propose of a curriculum is called with"),
+    "init fails": (
+        'return {"count": jnp.int32(0)}',
+        'return {"count": jnp.int32(0)}["size"]  # here',
+        "KeyError: 'size'",
+    ),
+    "propose without state": (
+        "def propose(key, state):",
+        "def propose(key):  # here",
+        "propose of a curriculum is called with",
+    ),
     "levels alone": (
         "def propose(key, state):",
         "def propose(key, state):  # here\n        return sample(key, batch)",
         "propose must return (levels, Plan), got a Level",
     ),
     "no plan": ("return sample(key, batch), plan", "return sample(key, batch), {}", "got a dict in place of the Plan"),
-    "half of the levels": ("return sample(key, batch), plan", "return sample(key, batch // 2), plan", "must be bool[8, 7], got bool[4, 7]"),
-    "no levels": ("return sample(key, batch), plan", "return jnp.zeros(batch), plan", "must have the structure of those of sample(key, batch)"),
-    "one slot": ("jnp.full(batch, -1, jnp.int32)", "jnp.int32(-1)", "slots of the Plan that propose returns must be int32[8], got int32[]"),
-    "learn per level": ("learn=jnp.array(True)", "learn=jnp.ones(batch, bool)", "learn of the Plan that propose returns must be bool[]"),
-    "if on an array": ("def propose(key, state):", "def propose(key, state):\n        if state['count'] > 0: pass  # here", "TracerBoolConversionError"),
-    "an exit in propose": ("def propose(key, state):", "def propose(key, state):\n        sys.exit(4)  # here", "calls sys.exit(4)"),
-    "update of three": ("def update(state, levels, rollout, plan):", "def update(state, levels, rollout):  # here", "update(state, levels, rollout) cannot be"),
-    "state alone": ('return {"count": state["count"] + 1}, {', 'return {"count": state["count"] + 1}\n        {', "update must return (state, metrics), got a dict"),
-    "another state": ('{"count": state["count"] + 1}, {', '{"count": state["count"] + 1.5}, {', "the state that update returns['count'] must be int32[], got float32[]"),
-    "a state of another form": ('{"count": state["count"] + 1}, {', 'state["count"], {', "must have the structure of that of init"),
+    "half of the levels": (
+        "return sample(key, batch), plan",
+        "return sample(key, batch // 2), plan",
+        "must be bool[8, 7], got bool[4, 7]",
+    ),
+    "no levels": (
+        "return sample(key, batch), plan",
+        "return jnp.zeros(batch), plan",
+        "must have the structure of those of sample(key, batch)",
+    ),
+    "one slot": (
+        "jnp.full(batch, -1, jnp.int32)",
+        "jnp.int32(-1)",
+        "slots of the Plan that propose returns must be int32[8], got int32[]",
+    ),
+    "learn per level": (
+        "learn=jnp.array(True)",
+        "learn=jnp.ones(batch, bool)",
+        "learn of the Plan that propose returns must be bool[]",
+    ),
+    "if on an array": (
+        "def propose(key, state):",
+        "def propose(key, state):\n        if state['count'] > 0: pass  # here",
+        "TracerBoolConversionError",
+    ),
+    "an exit in propose": (
+        "def propose(key, state):",
+        "def propose(key, state):\n        sys.exit(4)  # here",
+        "calls sys.exit(4)",
+    ),
+    "update of three": (
+        "def update(state, levels, rollout, plan):",
+        "def update(state, levels, rollout):  # here",
+        "update(state, levels, rollout) cannot be",
+    ),
+    "state alone": (
+        'return {"count": state["count"] + 1}, {',
+        'return {"count": state["count"] + 1}\n        {',
+        "update must return (state, metrics), got a dict",
+    ),
+    "another state": (
+        '{"count": state["count"] + 1}, {',
+        '{"count": state["count"] + 1.5}, {',
+        "the state that update returns['count'] must be int32[], got float32[]",
+    ),
+    "a state of another form": (
+        '{"count": state["count"] + 1}, {',
+        'state["count"], {',
+        "must have the structure of that of init",
+    ),
     "metrics that are arrays": (".sum(axis=0).mean()}", "}", "metrics as a flat dict of scalars"),
     "metrics that are nested": (".sum(axis=0).mean()}", ".mean(), 'own': {}}", "metrics as a flat dict of scalars"),
-    "what a rollout does not have": ("rollout.reward.sum(axis=0).mean()}", "rollout.rewards.sum()}  # here", "AttributeError: 'Rollout' object has no attribute 'rewards'"),
-    "an exit in update": ("def update(state, levels, rollout, plan):", "def update(state, levels, rollout, plan):\n        sys.exit()  # here", "calls sys.exit()"),
+    "what a rollout does not have": (
+        "rollout.reward.sum(axis=0).mean()}",
+        "rollout.rewards.sum()}  # here",
+        "AttributeError: 'Rollout' object has no attribute 'rewards'",
+    ),
+    "an exit in update": (
+        "def update(state, levels, rollout, plan):",
+        "def update(state, levels, rollout, plan):\n        sys.exit()  # here",
+        "calls sys.exit()",
+    ),
 }
 
 TINY = dict(observation="symbolic_flat", network="flat_mlp", engine="jax", eval_levels=0, progress=False)
@@ -181,7 +262,9 @@ def test_a_function_that_is_loaded_twice_is_one_function_until_its_file_changes(
     file = tmp_path / "own.py"
     file.write_text("def f(key, size):\n    '''Mine.'''\n    return 1\n", encoding="utf-8")
     first = load_function(f"{file}:f")
-    assert first is load_function(f"{file}:f") and first.__name__ == "f" and first.__doc__ == "Mine." and first(0, 0) == 1
+    assert (
+        first is load_function(f"{file}:f") and first.__name__ == "f" and first.__doc__ == "Mine." and first(0, 0) == 1
+    )
     file.write_text("def f(key, size):\n    '''Mine.'''\n    return 2\n", encoding="utf-8")  # of the same length
     assert load_function(f"{file}:f")(0, 0) == 2 and first(0, 0) == 1
 
@@ -214,7 +297,9 @@ def begun(tmp_path_factory):
     (folder / "helper.py").write_text("NOTHING = 0\n", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        config = preset("tiny", curriculum="own.py:make", generator="own.py:still", allow_holdout=True, out="run", **TINY)
+        config = preset(
+            "tiny", curriculum="own.py:make", generator="own.py:still", allow_holdout=True, out="run", **TINY
+        )
         config = dataclasses.replace(config, steps=2 * config.update_steps)
         stop = lambda run, metrics: setattr(run, "stopped", "for now")
         run = train(config, callbacks=[stop])
@@ -271,7 +356,9 @@ def test_a_file_that_has_moved_is_named_again(own_run, capsys):
         (own_run / name).rename(moved / name)
     line = refused(capsys, "train", "--resume", run)
     assert "own.py is not there" in line and "say where to: --curriculum" in line
-    new = {name: f"{moved / 'own.py'}:{function}" for name, function in (("curriculum", "make"), ("generator", "still"))}
+    new = {
+        name: f"{moved / 'own.py'}:{function}" for name, function in (("curriculum", "make"), ("generator", "still"))
+    }
     line = refused(capsys, "train", "--resume", run, "--curriculum", new["curriculum"])
     assert "own.py is not there" in line and "say where to: --generator" in line
     assert main(["train", "--resume", run, "--curriculum", new["curriculum"], "--generator", new["generator"]]) == 0
@@ -284,7 +371,9 @@ def test_an_evaluation_does_not_need_the_file(own_run, capsys):
     (own_run / "own.py").unlink()
     levels = own_run / "levels"
     assert main(["levels", "sample", "--generator", "sparse", "-n", "2", "--out", str(levels)]) == 0
-    assert main(["eval", str(own_run / "run"), "--levels", str(levels), "--attempts", "1"]) == 0, capsys.readouterr().err
+    assert main(["eval", str(own_run / "run"), "--levels", str(levels), "--attempts", "1"]) == 0, (
+        capsys.readouterr().err
+    )
 
 
 # What a curriculum needs

@@ -99,7 +99,7 @@ def test_commands_refuse_an_unwritable_output_before_the_work(tmp_path, level_fi
     }.items():  # fmt: skip
         for name in names:
             monkeypatch.setattr(module, name, work)
-    monkeypatch.setattr("kinetix_ued.benchmarks.leaderboard.read_results", work)
+    monkeypatch.setattr("kinetix_ued.benchmarks.report.read_results", work)
     monkeypatch.setattr("kinetix_ued.benchmarks.trained_methods", work)
     monkeypatch.setattr("kinetix_ued.benchmarks.methods.load_methods", work)
     (tmp_path / "file").write_text("x")

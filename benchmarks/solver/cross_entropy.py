@@ -209,7 +209,7 @@ def replay_disturbed(
     *,
     draws: int,
 ) -> Outcome:
-    """Outcomes (W, draws) of one sequence (W, S, 6) in each of W levels under disturbed starts, the first undisturbed."""
+    """Outcomes (W, draws) of one sequence (W, S, 6) in each of W levels from disturbed starts, the first as it is."""
     width = hold.shape[0]
 
     def starts_of(key: jax.Array, level: Level) -> Level:

@@ -72,5 +72,5 @@ def checkpoint_of(text: str) -> str | int:
     if text in ("latest", "best"):
         return text
     if re.fullmatch("[0-9]{1,9}", text) is None:  # the length of an update's number in a folder's name
-        raise ValueError(f"unknown checkpoint {ascii(text)}: use latest, best or the number of an update")
+        raise ValueError(f"unknown checkpoint {ascii(text)}: use 'latest', 'best' or the number of an update")
     return int(text)

@@ -18,7 +18,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.into:
         refuse_unwritable(arguments.into, overwrite=True)
 
-    from kinetix_ued.benchmarks.leaderboard import format_leaderboard, read_results, replace_leaderboard
+    from kinetix_ued.benchmarks.leaderboard import format_leaderboard, replace_leaderboard
+    from kinetix_ued.benchmarks.report import read_results
 
     text = format_leaderboard([read_results(path) for path in arguments.results])
     if not arguments.into:

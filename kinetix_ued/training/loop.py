@@ -137,8 +137,8 @@ def resume(
         changes: fields of the configuration that do not touch what is learned, see ``config.NEUTRAL_FIELDS``.
 
     Raises:
-        ValueError: as ``train``, for one of several runs that were trained side by side, and for a file of your own that
-            is not what it was when the run began, unless ``accept_changed_code`` is among the changes.
+        ValueError: as ``train``, for one of several runs that were trained side by side, and for a file of your own
+            that is not what it was when the run began, unless ``accept_changed_code`` is among the changes.
     """
     curriculum, generator, changes = _named(changes, curriculum, generator)
     config = read_config(path)

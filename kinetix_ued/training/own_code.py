@@ -47,7 +47,9 @@ def _found(config: TrainConfig, field: str) -> tuple[Path, str]:
     except ValueError as problem:
         if not getattr(config, _HASHES[field]):
             raise
-        raise ValueError(f"{problem}; if it has moved, say where to: --{field} {short_reference(reference)}") from problem
+        raise ValueError(
+            f"{problem}; if it has moved, say where to: --{field} {short_reference(reference)}"
+        ) from problem
 
 
 def refuse_changed_code(saved: TrainConfig, config: TrainConfig) -> None:
