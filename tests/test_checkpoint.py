@@ -4,6 +4,7 @@ import json
 import os
 import random
 import shutil
+import time
 import warnings
 
 import jax
@@ -360,3 +361,26 @@ def test_a_manifest_without_a_field_is_a_damaged_one(tmp_path, field, change):
     (tmp_path / "update_000000002" / "manifest.json").write_text(json.dumps(manifest))
     with pytest.warns(UserWarning, match="update_000000002 (cannot be read|is damaged)"):
         assert checkpoint.load(tmp_path, make_tree()).update == 1
+
+
+def test_a_manifest_of_strangers_is_read_or_refused_at_once_and_in_one_line(tmp_path):
+    """A checksum that holds says nothing: whoever writes a manifest can write that too."""
+    tree = {"w": np.zeros(3, np.float32)}
+    save(tmp_path, 1, tree, config={"seed": 0})
+    file = tmp_path / "update_000000001" / "manifest.json"
+    manifest = json.loads(file.read_text())
+
+    def rewrite(**changes):
+        changed = {key: value for key, value in (manifest | changes).items() if key != "checksum"}
+        file.write_text(json.dumps(changed | {"checksum": checkpoint._checksum(changed)}))
+
+    rewrite(format=checkpoint.FORMAT + 1, rating=["only a name"])
+    assert checkpoint.best_rating(tmp_path) is None
+    rewrite(**{f"stranger {n}": n for n in range(300_000)})
+    began = time.process_time()
+    assert checkpoint.load(tmp_path, tree) is None
+    assert time.process_time() - began < 2
+    rewrite(config={"seed": 0, "a\nb\x1b[2J": 1})
+    with pytest.raises(CheckpointError, match=r"a\\nb\\x1b\[2J is 1 there") as told:
+        checkpoint.load(tmp_path, tree, config={"seed": 0})
+    assert "\n" not in str(told.value)

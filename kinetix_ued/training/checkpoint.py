@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kinetix_ued.terminal import printable
 from kinetix_ued.whole import folder_to_disk
 
 from .config import TrainConfig
@@ -32,6 +33,10 @@ FORMAT = 1
 """Version of the layout; raised when an older reader could not read it."""
 
 _ARRAYS, _MANIFEST = "arrays.npz", "manifest.json"
+
+MOST_MANIFEST_BYTES = 4_000_000
+"""Size above which a manifest is no manifest. A leaf takes about 250 bytes, and the largest network has a few hundred."""
+
 _NAME = re.compile("update_([0-9]{9,})")
 _PARTIAL, _REPLACED = ".partial", ".replaced"
 
@@ -252,10 +257,9 @@ def refuse_other_config(saved: dict[str, Any], wanted: dict[str, Any], path: Pat
     saved = {name: defaults[name] for name in wanted if name in defaults} | saved
     names = [name for name in {**saved, **wanted} if saved.get(name, missing) != wanted.get(name, missing)]
     if names:
-        compared = (f"{n} is {saved.get(n, missing)!r} there, {wanted.get(n, missing)!r} here" for n in names)
-        raise CheckpointError(
-            f"{path} belongs to another configuration: {'; '.join(compared)}. {remedy}"
-        )
+        shown = lambda values, name: f"{values.get(name, missing)!r:.200}"
+        compared = (f"{printable(n)} is {shown(saved, n)} there, {shown(wanted, n)} here" for n in names)
+        raise CheckpointError(f"{path} belongs to another configuration: {'; '.join(compared)}. {remedy}")
 
 
 def _describe(path: tuple, leaf: Any) -> tuple[dict[str, Any], np.ndarray]:
@@ -299,6 +303,8 @@ def _read(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
 def _manifest(path: Path) -> dict[str, Any]:
     """The manifest of a checkpoint, if its checksum holds."""
     try:
+        if (size := (path / _MANIFEST).stat().st_size) > MOST_MANIFEST_BYTES:
+            raise ValueError(f"{_MANIFEST} has {size:,} bytes, and no manifest has more than {MOST_MANIFEST_BYTES:,}")
         manifest = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
         whole = manifest.pop("checksum") == _checksum(manifest)
         complete = _is_complete(manifest)
@@ -327,7 +333,8 @@ def _is_complete(manifest: dict[str, Any]) -> bool:
 
 
 def _rating(manifest: dict[str, Any]) -> Rating | None:
-    return Rating(*manifest["rating"]) if manifest.get("rating") else None
+    """The rating of a checkpoint that this version can read; None where it has none."""
+    return Rating(*manifest["rating"]) if manifest["format"] == FORMAT and manifest.get("rating") else None
 
 
 def _restore(path: Path, leaves: list[dict], stored: list[np.ndarray], example: Any, part: str) -> Any:
