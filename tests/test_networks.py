@@ -308,7 +308,7 @@ def test_the_first_policy_is_nearly_uniform_and_the_first_value_is_not_zero():
 
 
 def test_wrong_combinations_are_refused_with_a_remedy():
-    with pytest.raises(ValueError, match="use one of entity_transformer, permutation_invariant, flat_mlp, cnn"):
+    with pytest.raises(ValueError, match="use one of actuator, entity_transformer, permutation_invariant, flat_mlp, cnn"):
         make_policy("perceptron", "entity", MULTI_DISCRETE)
     with pytest.raises(ValueError, match="not 'symbolic_flat': use network 'flat_mlp'"):
         make_policy("entity_transformer", "symbolic_flat", MULTI_DISCRETE)

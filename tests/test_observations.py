@@ -182,6 +182,6 @@ def test_observations_are_equal_by_their_options():
 
 
 def test_unknown_observations_are_refused():
-    known = "entity, symbolic_flat, symbolic_flat_padded, pixels, blind"
+    known = "entity, scene, symbolic_flat, symbolic_flat_padded, pixels, blind"
     with pytest.raises(ValueError, match=f"unknown observation 'pixel'.*{known}"):
         make_observation("pixel")

@@ -8,6 +8,7 @@ far they reach in eight directions of the world, so that neither the order of co
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -187,7 +188,7 @@ class Scene(Observation):
     name = "scene"
 
     def observe(self, level: Level, world: WorldState, time: jax.Array) -> SceneObservation:
-        world = jax.tree.map(jnp.nan_to_num, world)
+        world = jax.tree.map(functools.partial(jnp.nan_to_num, posinf=0.0, neginf=0.0), world)
         touching = contacts(level.size, world.contact_active)
         left = 1.0 - time.astype(jnp.float32) / self.max_steps
         return SceneObservation(
@@ -250,7 +251,7 @@ def _reach(level: Level, rotation: jax.Array, is_circle: jax.Array) -> jax.Array
     x, y = level.vertices[..., 0], level.vertices[..., 1]
     along = x[:, :, None] * jnp.cos(angle)[:, None] + y[:, :, None] * jnp.sin(angle)[:, None]
     in_use = jnp.arange(level.vertices.shape[1]) < level.n_vertices[:, None]
-    farthest = jnp.where(in_use[:, :, None], along, -jnp.inf).max(axis=1)
+    farthest = jnp.where(in_use.any(axis=1)[:, None], jnp.where(in_use[:, :, None], along, -jnp.inf).max(axis=1), 0.0)
     return jnp.where(is_circle[:, None], level.radius[:, None], farthest)
 
 
