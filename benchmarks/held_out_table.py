@@ -1,4 +1,4 @@
-"""Writes the table of held-out levels anew: ``python -m kinetix_ued.benchmarks.held_out_table [FOLDER]``.
+"""Writes the table of held-out levels: ``python -m kinetix_ued.benchmarks.held_out_table [FOLDER]``.
 
 FOLDER holds the published levels; without it they are those of an installed kinetix-env. To be called in a checkout
 when a level of a suite was added or changed.

@@ -1,4 +1,4 @@
-"""Cases of a fuzzer: something damaged is opened, and what comes of it is one of four outcomes.
+"""Cases of a fuzzer: something damaged is opened, with one of four outcomes.
 
 A case is a number. Target, damage and all else follow from it and the seed, so that any case can be repeated by itself.
 """
@@ -28,7 +28,7 @@ import kinetix_ued
 
 READ, REFUSED, SLOW, RAW = "read", "refused", "slow", "raw"
 OUTCOMES = (READ, REFUSED, SLOW, RAW)
-"""What comes of a case.
+"""The outcome of a case.
 
 ``read``: it was opened; ``refused``: a ValueError of one line, or an OSError that names its file, which the command
 prints as one; ``slow``: neither within the target's limit; ``raw``: anything else.

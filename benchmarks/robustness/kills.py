@@ -93,7 +93,7 @@ def measure_kills(
 
     Args:
         settings: see ``KillSettings``.
-        say: is told what goes on.
+        say: called with one line per stage.
         progress: called after each kill.
 
     Returns:

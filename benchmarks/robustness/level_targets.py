@@ -31,7 +31,7 @@ from .cases import Target
 from .files import file_target
 
 EVERY = 6
-"""Of the handmade levels, one in so many is damaged: together they have shapes, joints and thrusters of every kind."""
+"""One in this many handmade levels is damaged: together they have shapes, joints and thrusters of every kind."""
 
 STEPS = 4
 """Environment steps for which a level that is read is played."""

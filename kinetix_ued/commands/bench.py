@@ -14,7 +14,7 @@ SUBJECTS = {
     "buffer": "what a level buffer costs, by its capacity",
     "generators": "levels a second that are generated and edited",
     "render": "pictures a second",
-    "robustness": "what comes of damaged files and killed runs; nothing may end in a raw exception",
+    "robustness": "damaged files and killed runs; nothing may end in a raw exception",
     "train": "environment steps a second of whole PPO updates, where their time goes, and memory",
     "validity": "generated and edited levels that break a rule; there should be none",
 }

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="folder of a run, or of runs of several seeds; name=RUN,RUN for several runs of one method; agent:NAME or "
         "FILE.safetensors for a saved agent; noop; "
-        "random; random:FRAMES, which holds each action for so many frames of 1/60 s (random:8, random:32)",
+        "random; random:FRAMES, which holds each action for that many frames of 1/60 s (random:8, random:32)",
     )
     add(
         "--suite",

@@ -1,4 +1,4 @@
-"""``kinetix-ued bench robustness``: damaged files and killed runs, and what comes of them."""
+"""``kinetix-ued bench robustness``: damaged files and killed runs, and their outcomes, counted."""
 
 from __future__ import annotations
 

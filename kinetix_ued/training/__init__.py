@@ -1,4 +1,4 @@
-"""Training: a curriculum, an environment and an agent put together, and what comes of it kept in a folder."""
+"""Training: a curriculum, an environment and an agent put together, with the results kept in a folder."""
 
 from __future__ import annotations
 

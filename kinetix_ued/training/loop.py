@@ -1,4 +1,4 @@
-"""The loop: puts a curriculum, an environment and an agent together, and keeps what comes of it."""
+"""The loop: puts a curriculum, an environment and an agent together, and saves the results."""
 
 from __future__ import annotations
 
