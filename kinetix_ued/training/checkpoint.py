@@ -34,8 +34,8 @@ FORMAT = 1
 
 _ARRAYS, _MANIFEST = "arrays.npz", "manifest.json"
 
-MOST_MANIFEST_BYTES = 4_000_000
-"""Size above which a manifest is no manifest. A leaf takes about 250 bytes, and the largest network has a few hundred."""
+MOST_MANIFEST_BYTES = 2_000_000
+"""Size above which a manifest is refused. A leaf takes about 250 bytes, and a large run has a thousand."""
 
 _NAME = re.compile("update_([0-9]{9,})")
 _PARTIAL, _REPLACED = ".partial", ".replaced"
