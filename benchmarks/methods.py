@@ -144,7 +144,7 @@ def _loaded(source: str, checkpoint: str | int) -> Run | Agent:
 
 def _account(run: Run | Agent, source: str) -> dict[str, Any]:
     """What a report says of a run, or of the training of a saved agent."""
-    if isinstance(run, Run):
+    if not isinstance(run, Agent):
         return account_of(run, source)
     return {"source": source, **{name: run.card["training"][name] for name in ACCOUNT if name in run.card["training"]}}
 
