@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from kinetix_ued.environment import OBSERVATIONS
+
 # Everything below runs on ``devices`` host devices, of which JAX must know before it starts; it prints what differs.
 SCRIPT = """
 import functools, json, sys
