@@ -27,11 +27,13 @@ NO_VERTEX = -1.0
 """Both coordinates of a corner that a polygon does not have."""
 
 
-def _column(values: jax.Array) -> jax.Array:
+def column(values: jax.Array) -> jax.Array:
+    """Numbers or truth values (M) as one column of features (M, 1)."""
     return values[:, None].astype(jnp.float32)
 
 
-def _one_hot(values: jax.Array, count: int) -> jax.Array:
+def one_hot(values: jax.Array, count: int) -> jax.Array:
+    """Whole numbers (M) below ``count`` as features (M, count): 1 at each number's place, 0 elsewhere."""
     return (values[:, None] == jnp.arange(count)).astype(jnp.float32)
 
 
@@ -47,15 +49,15 @@ def body_features(level: Level, world: WorldState) -> jax.Array:
         [
             jnp.nan_to_num(world.position),
             jnp.nan_to_num(world.velocity),
-            _column(level.inverse_mass),
-            _column(level.inverse_inertia),
-            _column(level.density),
-            _column(jnp.tanh(spin / ANGULAR_VELOCITY_UNIT)),
-            _one_hot(level.role, len(ROLES)),
-            _column(jnp.sin(rotation)),
-            _column(jnp.cos(rotation)),
-            _column(level.friction),
-            _column(level.restitution),
+            column(level.inverse_mass),
+            column(level.inverse_inertia),
+            column(level.density),
+            column(jnp.tanh(spin / ANGULAR_VELOCITY_UNIT)),
+            one_hot(level.role, len(ROLES)),
+            column(jnp.sin(rotation)),
+            column(jnp.cos(rotation)),
+            column(level.friction),
+            column(level.restitution),
         ],
         axis=1,
     )
@@ -68,7 +70,7 @@ def polygon_features(level: Level, bodies: jax.Array) -> jax.Array:
     in_use = jnp.arange(level.vertices.shape[1]) < n_vertices[:, None]
     vertices = jnp.where(in_use[:, :, None], level.vertices[:count], NO_VERTEX)
     is_circle = jnp.zeros((count, 1), jnp.float32)
-    columns = [bodies[:count], is_circle, vertices.reshape(count, -1), _column(n_vertices <= 3)]
+    columns = [bodies[:count], is_circle, vertices.reshape(count, -1), column(n_vertices <= 3)]
     return jnp.concatenate(columns, axis=1)
 
 
@@ -76,7 +78,7 @@ def circle_features(level: Level, bodies: jax.Array) -> jax.Array:
     """Circles (C, 18): the rows of ``body_features``, the radius [m], a one."""
     first = level.size.polygons
     is_circle = jnp.ones((level.size.circles, 1), jnp.float32)
-    return jnp.concatenate([bodies[first:], _column(level.radius[first:]), is_circle], axis=1)
+    return jnp.concatenate([bodies[first:], column(level.radius[first:]), is_circle], axis=1)
 
 
 def joint_features(level: Level) -> jax.Array:
@@ -93,16 +95,16 @@ def joint_features(level: Level) -> jax.Array:
     limits = jnp.concatenate([limits, angles[:, 1:] - angles[:, :1]], axis=1)
     revolute = jnp.concatenate(
         [
-            _column(level.motor_speed),
-            _column(level.motor_power),
-            _column(level.motor_on),
-            _column(level.joint_limited),
-            _one_hot(level.motor_binding, MOTOR_BINDINGS),
+            column(level.motor_speed),
+            column(level.motor_power),
+            column(level.motor_on),
+            column(level.joint_limited),
+            one_hot(level.motor_binding, MOTOR_BINDINGS),
             jnp.where(level.joint_limited[:, None], limits, 0.0),
         ],
         axis=1,
     )
-    state = [_column(level.joint_active), _column(level.joint_fixed)]
+    state = [column(level.joint_active), column(level.joint_fixed)]
     rest = [sine[:, :1], cosine[:, :1], jnp.where(level.joint_fixed[:, None], 0.0, revolute)]
     from_b = jnp.concatenate([*state, level.joint_anchor_b, level.joint_anchor_a, *rest], axis=1)
     from_a = jnp.concatenate([*state, level.joint_anchor_a, level.joint_anchor_b, *rest], axis=1)
@@ -120,12 +122,12 @@ def thruster_features(level: Level) -> jax.Array:
     """Thrusters (T, 8): active, where on the body [m], channel (one-hot), sine and cosine of the direction, power."""
     return jnp.concatenate(
         [
-            _column(level.thruster_active),
+            column(level.thruster_active),
             level.thruster_position,
-            _one_hot(level.thruster_binding, THRUSTER_BINDINGS),
-            _column(jnp.sin(level.thruster_rotation)),
-            _column(jnp.cos(level.thruster_rotation)),
-            _column(level.thruster_power),
+            one_hot(level.thruster_binding, THRUSTER_BINDINGS),
+            column(jnp.sin(level.thruster_rotation)),
+            column(jnp.cos(level.thruster_rotation)),
+            column(level.thruster_power),
         ],
         axis=1,
     )
@@ -148,7 +150,7 @@ def visible_rows(level: Level, world: WorldState) -> tuple[jax.Array, jax.Array,
     hide = lambda rows, active: jnp.where(active[:, None], rows, 0.0)
     polygons = hide(kept(polygon_features(level, bodies)), kept(level.active[: size.polygons]))
     circles = hide(circle_features(level, bodies), level.active[size.polygons :])
-    ends = [_one_hot(level.joint_b, size.bodies), _one_hot(level.joint_a, size.bodies)]
+    ends = [one_hot(level.joint_b, size.bodies), one_hot(level.joint_a, size.bodies)]
     joints = jnp.concatenate([joint_features(level)[: size.joints], *ends], axis=1)
-    thrusters = jnp.concatenate([thruster_features(level), _one_hot(level.thruster_body, size.bodies)], axis=1)
+    thrusters = jnp.concatenate([thruster_features(level), one_hot(level.thruster_body, size.bodies)], axis=1)
     return polygons, circles, hide(joints, level.joint_active), hide(thrusters, level.thruster_active)

@@ -22,6 +22,7 @@ from kinetix_ued.world.constants import ROOM_SIZE
 
 from .base import Observation
 from .entity import contacts
+from .features import column, one_hot
 
 DIRECTIONS = 8
 """Directions, a full turn apart in equal steps from the x axis, in which the reach of a shape is measured."""
@@ -222,8 +223,6 @@ def mirrored(scene: SceneObservation) -> SceneObservation:
 
 
 def _body_rows(level: Level, world: WorldState) -> jax.Array:
-    column = lambda x: x[:, None].astype(jnp.float32)
-    one_hot = lambda x, count: (x[:, None] == jnp.arange(count)).astype(jnp.float32)
     is_circle = jnp.arange(level.size.bodies) >= level.size.polygons
     return jnp.concatenate(
         [
