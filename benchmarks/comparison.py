@@ -37,6 +37,9 @@ from .policies import baseline, baseline_names
 from .suite_levels import Suite
 
 
+_SET_BY_COMPARISON = frozenset({"seed", "seeds", "out", "size"})
+
+
 @dataclasses.dataclass(frozen=True)
 class ComparisonSettings:
     """What is compared.
@@ -49,6 +52,9 @@ class ComparisonSettings:
     """Folder of the comparison."""
     methods: tuple[str, ...] = ("dr", "robust-plr", "accel", "sfl")
     """Names in ``METHODS``, or path/to/file.py:function for a curriculum of one's own."""
+    arms: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    """Further methods by a name of one's own, each with the fields of the configuration in which it differs; its
+    ``curriculum``, where it has one, is named as in ``methods``."""
     sizes: tuple[str, ...] = ()
     """Each method trains an agent in each of them; empty: in the preset's."""
     seeds: int = 3
@@ -59,12 +65,17 @@ class ComparisonSettings:
     """Fields of the configuration that are different for all of them."""
 
     def __post_init__(self):
-        if not self.methods:
+        if not self.methods and not self.arms:
             raise ValueError(f"there is no method to compare: name some of {', '.join(METHODS)}")
         object.__setattr__(self, "methods", tuple(map(current_name, self.methods)))
         for method in self.methods:
             if method not in METHODS and not names_a_file(method):
                 raise ValueError(f"unknown method {method!r}: use one of {', '.join(METHODS)}, or file.py:function")
+        for name, changes in self.arms.items():
+            if not title_of(name) or name in METHODS or "/" in name:
+                raise ValueError(f"an arm cannot be called {name!r}: choose a name that is neither a method nor a path")
+            if fixed := _SET_BY_COMPARISON & set(changes):
+                raise ValueError(f"arm {name!r} cannot set {', '.join(sorted(fixed))}: the comparison sets it")
         if self.preset not in FAMILIES:
             raise ValueError(f"unknown preset {self.preset!r}: use one of {', '.join(FAMILIES)}; methods come apart")
         if self.seeds < 1:
@@ -74,9 +85,14 @@ class ComparisonSettings:
         if not self.sizes:
             own = self.changes.get("size", FAMILIES[self.preset].size)
             object.__setattr__(self, "sizes", (own,))
-        for names, kind in ((self.methods, "method"), ([size_of(size) for size in self.sizes], "size")):
+        for names, kind in (([title_of(name) for name in self.names], "method"), ([size_of(size) for size in self.sizes], "size")):
             if len(set(names)) < len(names):
                 raise ValueError(f"a {kind} is named twice: {', '.join(map(str, names))}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All methods, arms last."""
+        return (*self.methods, *self.arms)
 
     def baselines(self, names: Sequence[str] | None = None) -> list[Method]:
         """The policies without training that stand beside the methods: the usual ones, or those called ``names``.
@@ -85,7 +101,7 @@ class ComparisonSettings:
             ValueError: for a configuration that cannot run, another name, or frames for which the environment of the
                 comparison cannot hold an action.
         """
-        config = self.config(self.methods[0], self.sizes[0], 0)
+        config = self.config(self.names[0], self.sizes[0], 0)
         validate(config)
         names = baseline_names(config.frame_skip) if names is None else list(dict.fromkeys(names))
         for name in names:
@@ -93,9 +109,11 @@ class ComparisonSettings:
         return [Method(name, (name,)) for name in names]
 
     def config(self, method: str, size: str, seed: int) -> TrainConfig:
-        """The configuration of one run: the family's preset for the method, with the same changes for all."""
-        folder = Path(self.out) / f"{title_of(method)}-{size}-{seed}"
-        own = {"size": size, "seed": seed, "out": str(folder)}
+        """The configuration of one run: the family's preset for the method, with its changes and those for all."""
+        folder = Path(self.out) / f"{title_of(method).replace(' ', '-')}-{size}-{seed}"
+        own = dict(self.arms.get(method, {}))
+        method = own.pop("curriculum", "dr") if method in self.arms else method
+        own |= {"size": size, "seed": seed, "out": str(folder)}
         return method_preset(self.preset, method, **{"eval_levels": 0, **self.changes, **own})
 
 
@@ -132,7 +150,7 @@ def trained_methods(settings: ComparisonSettings, say: Callable[[str], None] = l
         KeyboardInterrupt: if a run was told to stop; it has saved, and goes on the next time.
     """
     # By seed first: what is there at any time is balanced.
-    grid = list(itertools.product(range(settings.seeds), settings.sizes, settings.methods))
+    grid = list(itertools.product(range(settings.seeds), settings.sizes, settings.names))
     for seed, size, method in grid:
         config = settings.config(method, size, seed)
         if seed == 0:
@@ -143,7 +161,7 @@ def trained_methods(settings: ComparisonSettings, say: Callable[[str], None] = l
         say(f"{title_of(method)}, size {size}, seed {seed}")
         found.setdefault((method, size), []).append(_trained(settings.config(method, size, seed)))
     methods = []
-    for method in settings.methods:
+    for method in settings.names:
         runs = [run for size in settings.sizes for run in found[method, size]]
         methods.append(Method(title_of(method), tuple(str(run.path) for run in runs), tuple(runs)))
     return methods

@@ -43,7 +43,7 @@ def curriculum_options(name: str) -> tuple[str, ...]:
     Those of its function; where that has ``buffer``, the settings of a ``LevelBuffer`` as well.
 
     >>> curriculum_options("dr")
-    ()
+    ('restart',)
     >>> curriculum_options("robust-plr")
     ('buffer', 'score', 'capacity', 'prioritisation', 'temperature', ...)
 

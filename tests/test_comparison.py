@@ -55,11 +55,26 @@ def test_a_comparison_is_trained_once_and_summed_up(tmp_path, capsys):
     assert "| dr | 0, 1 | 256 |" in (out / "evaluation.md").read_text()
 
 
+def test_an_arm_is_the_preset_with_changes_of_its_own(tmp_path):
+    arms = {"no mirror": {"network_options": "mirror=False"}, "wide accel": {"curriculum": "accel", "network_width": 96}}
+    settings = ComparisonSettings(str(tmp_path), (), arms, preset="tiny", changes={"steps": 4096})
+    assert settings.names == ("no mirror", "wide accel")
+    first, second = (settings.config(name, "s", 2) for name in settings.names)
+    assert (first.curriculum, first.network_options, first.steps, first.seed) == ("dr", "mirror=False", 4096, 2)
+    assert (second.curriculum, second.network_width, second.preset) == ("accel", 96, "tiny-accel")
+    assert [config.out for config in (first, second)] == [f"{tmp_path}/no-mirror-s-2", f"{tmp_path}/wide-accel-s-2"]
+
+
 @pytest.mark.parametrize(
     "wrong, words",
     (
         (["--methods", "dreaming"], "unknown method 'dreaming'"),
         (["--methods", "dr", "dr"], "a method is named twice"),
+        (["--arm", "dr", "steps=3000"], "an arm cannot be called 'dr'"),
+        (["--arm", "own", "seed=3"], "arm 'own' cannot set seed"),
+        (["--arm", "own", "speed=3"], "--arm own speed=3: write FIELD=VALUE"),
+        (["--arm", "own", "--arm", "own", "steps=3000"], "--arm own comes twice"),
+        (["--arm", "own", "network=flat"], "unknown network 'flat'"),
         (["--sizes", "s", "m", "s"], "a size is named twice"),
         (["--sizes", "xs"], "unknown size 'xs'"),
         (["--set", "speed=3"], "a field of the configuration"),

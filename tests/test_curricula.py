@@ -73,6 +73,14 @@ def test_domain_randomisation_proposes_new_levels_and_never_restarts():
     assert metrics == {}
 
 
+def test_domain_randomisation_restarts_where_it_is_asked_to():
+    _, (levels, plan, _) = run(domain_randomisation(sample, BATCH, restart=True), 3)
+    assert plan.learn.all() and plan.restart.all() and (plan.slots == -1).all()
+    assert len(np.unique(levels["difficulty"])) == 3 * BATCH
+    with pytest.raises(ValueError, match="restart must be True or False"):
+        domain_randomisation(sample, BATCH, restart="yes")
+
+
 @pytest.mark.parametrize("prioritisation", ["rank", "topk"])
 def test_plr_moves_to_the_levels_of_high_score(prioritisation):
     state, (levels, plan, metrics) = run_plr(prioritisation)
@@ -210,7 +218,7 @@ def test_single_buffer_settings_replace_those_of_the_buffer():
     [
         (lambda: make_curriculum("acel", sample, 8), "unknown curriculum 'acel': use one of dr, plr, robust-plr"),
         (lambda: make_curriculum("plr", sample, 8, size=4), "no option size: it knows buffer, score, robust, capacity"),
-        (lambda: make_curriculum("dr", sample, 8, capacity=4), "'dr' has no option capacity: it has none"),
+        (lambda: make_curriculum("dr", sample, 8, capacity=4), "'dr' has no option capacity: it knows restart"),
         (lambda: make_curriculum("sfl", sample, 8, capacity=4), "no option capacity: it knows scored_levels"),
         (lambda: make_curriculum("plr", sample, 8, capacity=4), "raise capacity to at least 8"),
         (lambda: make_curriculum("plr", sample, 8, score="envy"), "unknown score"),

@@ -23,6 +23,16 @@ TWO = SimpleNamespace(name="discrete", heads=(2,))
 GAMMA = 0.8
 
 
+class Flat:
+    """A distribution whose one action is certain."""
+
+    def log_prob(self, action, parts=None):
+        return jnp.zeros(action.shape)
+
+    def entropy(self, parts=None):
+        return jnp.zeros(1)
+
+
 def small_policy(actions=TWO, **options):
     return make_policy("flat_mlp", "symbolic_flat", actions, head_width=16, head_depth=1, width=16, **options)
 
@@ -230,6 +240,19 @@ def test_the_loss_by_hand():
     np.testing.assert_allclose(metrics["clip_fraction"], 1.0)
     np.testing.assert_allclose(metrics["approx_kl"], (1 - np.log(2) - 0.5 + np.log(2)) / 2, rtol=1e-5)
     np.testing.assert_allclose(loss, -0.2 + 0.5 * (2.1**2 + 9) / 4 - 0.06, rtol=1e-5)
+
+
+def test_a_value_far_from_its_old_estimate_learns_only_where_it_is_not_clipped():
+    # The target is 1, the old value 0 and the new one 0.5, beyond the range of 0.2: the clipped error is the larger one.
+    policy = SimpleNamespace(unroll=lambda params, *_: (Flat(), params * jnp.ones(1)))
+    zeros = jnp.zeros(1)
+    batch = Batch(zeros, zeros, zeros, zeros, jnp.ones(1), jnp.zeros(1, bool))
+    loss = lambda value, clipping: ppo_loss(
+        policy, value, batch, clip=0.2, value_clipping=clipping, value_coefficient=1.0, entropy_coefficient=0.0
+    )[1]["value_loss"]
+    for clipping, expected, slope in ((True, 0.5 * 0.8**2, 0.0), (False, 0.5 * 0.5**2, -0.5)):
+        got, gradient = jax.value_and_grad(loss)(0.5, clipping)
+        np.testing.assert_allclose((got, gradient), (expected, slope), atol=1e-6)
 
 
 def test_minibatches_must_divide_the_batch():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flax import struct
 
+from kinetix_ued.agents.distributions import MultiCategorical
 from kinetix_ued.training.rollout import Players, restart, rollout, spoiled
 
 B = 3
@@ -42,7 +43,7 @@ class CourseEnv:
         state = Where(state.level, state.time + 1)
         done = state.time >= state.level.length
         nonfinite = done & state.level.breaks
-        info = {"goal": done & (state.level.length % 2 == 1), "nonfinite": nonfinite}
+        info = {"goal": done & (state.level.length % 2 == 1), "nonfinite": nonfinite, "truncated": done & ~nonfinite}
         reward = jnp.where(nonfinite, jnp.nan, state.level.worth)
         return self.observe(state), state, reward, done, info
 
@@ -168,3 +169,23 @@ def test_an_episode_that_goes_non_finite_is_counted_and_worth_nothing_at_its_end
 def test_spoiled_marks_the_whole_episode_and_nothing_else(nonfinite, done, expected):
     bits = lambda text: jnp.array([[c == "1"] for c in text])
     np.testing.assert_array_equal(spoiled(bits(nonfinite), bits(done)), bits(expected))
+
+
+class Undecided(Counting):
+    """A policy whose actions are noise alone."""
+
+    def apply(self, params, carry, observation, reset):
+        return carry, MultiCategorical(jnp.zeros((B, 8)), (8,)), observation[:, 0]
+
+
+@pytest.mark.parametrize("noise_steps", [1, 3])
+def test_the_noise_of_actions_lasts_as_long_as_asked(noise_steps):
+    play = lambda key: rollout(
+        CourseEnv(), (), Undecided(), 2.0, key, start_on(OLD), fresh_states(OLD), jnp.array(True), 7, None, noise_steps
+    )[1].action[..., 0]
+    actions = np.asarray(jax.jit(jax.vmap(play))(jax.random.split(jax.random.key(0), 400)))  # (400, 7, B)
+    alike = (actions[:, 1:] == actions[:, :-1]).mean(axis=(0, 2))
+    fresh = (np.arange(1, 7) % noise_steps) == 0
+    np.testing.assert_array_equal(alike[~fresh], 1.0)
+    np.testing.assert_allclose(alike[fresh], 1 / 8, atol=0.03)
+    np.testing.assert_allclose(np.bincount(actions.ravel(), minlength=8) / actions.size, 1 / 8, atol=0.03)

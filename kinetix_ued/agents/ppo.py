@@ -70,6 +70,7 @@ def ppo_loss(
     batch: Batch,
     *,
     clip: float = 0.2,
+    value_clipping: bool = True,
     value_coefficient: float = 0.5,
     entropy_coefficient: float = 0.01,
 ) -> tuple[jax.Array, Metrics]:
@@ -79,6 +80,7 @@ def ppo_loss(
 
     Args:
         clip: how far the probability ratio may leave 1, and the value its old estimate, before gradients stop
+        value_clipping: the value is clipped at all
         value_coefficient: weight of the value loss
         entropy_coefficient: weight of the entropy bonus
     """
@@ -94,8 +96,11 @@ def ppo_loss(
     policy_loss = -mean(jnp.minimum(ratio * advantage, jnp.clip(ratio, 1 - clip, 1 + clip) * advantage))
 
     target = batch.value + batch.advantage
-    near_old = batch.value + jnp.clip(value - batch.value, -clip, clip)
-    value_loss = 0.5 * mean(jnp.maximum((value - target) ** 2, (near_old - target) ** 2))
+    error = (value - target) ** 2
+    if value_clipping:
+        near_old = batch.value + jnp.clip(value - batch.value, -clip, clip)
+        error = jnp.maximum(error, (near_old - target) ** 2)
+    value_loss = 0.5 * mean(error)
     entropy = mean(distribution.entropy(batch.parts))
     loss = policy_loss + value_coefficient * value_loss - entropy_coefficient * entropy
     metrics = {
@@ -119,6 +124,7 @@ def ppo_update(
     epochs: int = 8,
     minibatches: int = 32,
     clip: float = 0.2,
+    value_clipping: bool = True,
     value_coefficient: float = 0.5,
     entropy_coefficient: float = 0.01,
 ) -> tuple[TrainState, Metrics]:
@@ -146,7 +152,7 @@ def ppo_update(
 
     def loss(params: Params, part: Batch) -> tuple[jax.Array, Metrics]:
         coefficients = {"value_coefficient": value_coefficient, "entropy_coefficient": entropy_coefficient}
-        return ppo_loss(policy, params, part, clip=clip, **coefficients)
+        return ppo_loss(policy, params, part, clip=clip, value_clipping=value_clipping, **coefficients)
 
     def minibatch(state: TrainState, index: jax.Array) -> tuple[TrainState, Metrics]:
         # Gathered by index: a shuffled copy of all data would double the memory.

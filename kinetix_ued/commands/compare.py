@@ -14,16 +14,27 @@ from .scoring import FORMS, score, suites_of, write_files
 FILES = dict(zip(FORMS, ("evaluation.json", "evaluation.md", "evaluation.html", "evaluation.png"), strict=True))
 """What is written into the comparison's folder."""
 
+METHODS = ("dr", "robust-plr", "accel", "sfl")
+"""What is compared where nothing is named."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    methods = ("dr", "robust-plr", "accel", "sfl")
     add(
         "--methods",
         nargs="+",
-        default=methods,
         metavar="NAME",
-        help=f"methods, or file.py:function ({' '.join(methods)})",
+        help=f"methods, or file.py:function ({' '.join(METHODS)}, or none where there are arms)",
+    )
+    add(
+        "--arm",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar=("NAME", "FIELD=VALUE"),
+        dest="arms",
+        help="a further method by a name of your own, which differs in these fields of the configuration; its curriculum "
+        "is named as in --methods (dr)",
     )
     add(
         "--sizes",
@@ -60,7 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     settings = ComparisonSettings(
         out=arguments.out,
-        methods=tuple(arguments.methods),
+        methods=tuple(arguments.methods if arguments.methods is not None else () if arguments.arms else METHODS),
+        arms=arms_of(arguments.arms),
         sizes=tuple(arguments.sizes),
         seeds=arguments.seeds,
         preset=arguments.preset,
@@ -81,7 +93,21 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def changes_of(entries: list[str]) -> dict:
+def arms_of(entries: list[list[str]]) -> dict[str, dict]:
+    """The arms of a command line, with their changes.
+
+    Raises:
+        ValueError: for a name that comes twice, and as ``changes_of``.
+    """
+    found: dict[str, dict] = {}
+    for name, *changes in entries:
+        if name in found:
+            raise ValueError(f"--arm {name} comes twice: give each arm a name of its own")
+        found[name] = changes_of(changes, option=f"--arm {name}")
+    return found
+
+
+def changes_of(entries: list[str], option: str = "--set") -> dict:
     """Fields of the configuration with their new values, in the types that they have.
 
     Raises:
@@ -97,11 +123,11 @@ def changes_of(entries: list[str]) -> dict:
         name, equals, value = entry.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or name not in kinds or name in NOTED_FIELDS:
-            raise ValueError(f"--set {entry}: write FIELD=VALUE with a field of the configuration (see train --help)")
+            raise ValueError(f"{option} {entry}: write FIELD=VALUE with a field of the configuration (see train --help)")
         kind = kinds[name]
         truths = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
         try:
             found[name] = truths[value.lower()] if kind is bool else kind(value)
         except (KeyError, ValueError):
-            raise ValueError(f"--set {entry}: {name} is of type {kind.__name__}") from None
+            raise ValueError(f"{option} {entry}: {name} is of type {kind.__name__}") from None
     return found

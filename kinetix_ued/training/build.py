@@ -8,6 +8,7 @@ import inspect
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from kinetix_ued.agents import (
     NETWORKS,
@@ -72,6 +73,7 @@ def network_settings(config: TrainConfig) -> dict[str, Any]:
         "head_depth": config.head_depth,
         "hold": config.hold,
         **({"width": config.network_width} if config.network_width else {}),
+        **config.encoder_options,
     }
 
 
@@ -180,6 +182,10 @@ def build_learner(config: TrainConfig, env: KinetixEnv, network: Policy) -> Lear
     def learn(
         key: jax.Array, agent: TrainState, seen: Trajectory, last_value: jax.Array, carry: Any, weight: jax.Array
     ) -> tuple[TrainState, dict[str, jax.Array]]:
+        reward = seen.reward
+        if config.bootstrap_truncation:
+            # The value before the last step stands for that after it, which is not observed (as in rsl_rl and rl_games).
+            reward = reward + jnp.where(seen.truncated, config.gamma * seen.value, 0.0)
         batch = Batch(
             observation=seen.observation,
             action=seen.action,
@@ -187,7 +193,7 @@ def build_learner(config: TrainConfig, env: KinetixEnv, network: Policy) -> Lear
             parts=seen.parts,
             value=seen.value,
             advantage=generalised_advantages(
-                seen.reward, seen.done, seen.value, last_value, config.gamma, config.gae_lambda
+                reward, seen.done, seen.value, last_value, config.gamma, config.gae_lambda
             ),
             reset=seen.reset,
             weight=weight,
@@ -202,6 +208,7 @@ def build_learner(config: TrainConfig, env: KinetixEnv, network: Policy) -> Lear
             epochs=config.epochs,
             minibatches=config.minibatches,
             clip=config.clip,
+            value_clipping=config.value_clipping,
             value_coefficient=config.value_coefficient,
             entropy_coefficient=config.entropy,
         )

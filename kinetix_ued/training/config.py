@@ -59,6 +59,8 @@ class TrainConfig:
     (pixels)."""
     network_width: int = 256
     """Width of the encoder; 0: the network's own."""
+    network_options: str = ""
+    """Settings of the encoder that have no field here, as name=value with commas between them: mirror=False for actuator."""
     head_width: int = 128
     """Width of the layers of actor and critic."""
     head_depth: int = 2
@@ -132,8 +134,16 @@ class TrainConfig:
     """Decay of generalised advantage estimation."""
     clip: float = 0.2
     """PPO's clipping range, of ratios and of values."""
+    value_clipping: bool = True
+    """Stop the gradient of a value that has left its old estimate by more than the clipping range."""
     entropy: float = 0.01
     """Weight of the entropy bonus."""
+    noise_decisions: int = 1
+    """Decisions for which the noise of sampled actions lasts while the agent learns: persistent noise tries persistent
+    actions, whose distribution at each decision stays the policy's."""
+    bootstrap_truncation: bool = False
+    """Take an episode cut off by the step limit as one that would have gone on: its last reward includes the discounted
+    value, instead of a value of zero."""
     value_coefficient: float = 0.5
     """Weight of the value loss."""
     skip_idle_channels: bool = True
@@ -191,16 +201,23 @@ class TrainConfig:
         Raises:
             ValueError: for something that is not name=value.
         """
-        found: dict[str, Any] = {}
-        for entry in filter(None, map(str.strip, self.options.split(","))):
-            name, equals, value = map(str.strip, entry.partition("="))
-            if not (equals and name.isidentifier() and value):
-                raise ValueError(f"options holds {entry!r}: write name=value, with commas between several")
-            try:
-                found[name] = ast.literal_eval(value)
-            except (ValueError, SyntaxError):
-                found[name] = value
-        return found
+        return _settings("options", self.options)
+
+    @property
+    def encoder_options(self) -> dict[str, Any]:
+        """The settings in ``network_options``, likewise.
+
+        Raises:
+            ValueError: for something that is not name=value.
+        """
+        return _settings("network_options", self.network_options)
+
+    @property
+    def restarts(self) -> bool:
+        """Whether each proposal of levels starts all environments, as every curriculum does but domain randomisation."""
+        if self.curriculum != "dr":
+            return True
+        return isinstance(self.options, str) and self.curriculum_options.get("restart") is True
 
     @property
     def hold(self) -> int:
@@ -242,6 +259,20 @@ class TrainConfig:
         if unknown := sorted(set(values) - set(known)):
             raise ValueError(f"a training configuration has no field {unknown[0]!r}; it has {', '.join(known)}")
         return cls(**values)
+
+
+def _settings(field: str, text: str) -> dict[str, Any]:
+    """The settings in ``text``; ``field`` names it in errors."""
+    found: dict[str, Any] = {}
+    for entry in filter(None, map(str.strip, text.split(","))):
+        name, equals, value = map(str.strip, entry.partition("="))
+        if not (equals and name.isidentifier() and value):
+            raise ValueError(f"{field} holds {entry!r}: write name=value, with commas between several")
+        try:
+            found[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[name] = value
+    return found
 
 
 NEUTRAL_FIELDS = frozenset(
@@ -301,6 +332,7 @@ def validate(config: TrainConfig) -> None:
     _check_batches(config)
     _check_attempts(config)
     _check_selection(config)
+    config.encoder_options
 
 
 def _check_types(config: TrainConfig) -> None:
@@ -370,7 +402,7 @@ def _check_score(config: TrainConfig) -> None:
 
 _AT_LEAST_ONE = (
     "seeds frame_skip max_steps buffer_size top_k environments rollout_steps outer_steps steps epochs minibatches "
-    "head_width head_depth recurrent_size checkpoint_every keep_checkpoints "
+    "head_width head_depth recurrent_size checkpoint_every keep_checkpoints noise_decisions "
     "solve_rate_window eval_attempts selection_levels"
 ).split()
 _NOT_NEGATIVE = (
@@ -466,7 +498,7 @@ def _check_batches(config: TrainConfig) -> None:
             f"steps={c.steps} makes {c.gradient_steps} optimiser steps, more than the optimiser can count (2**31): "
             "use fewer steps, epochs or minibatches"
         )
-    if c.curriculum not in CURRICULA or c.curriculum == "dr":
+    if c.curriculum not in CURRICULA or not c.restarts:
         return
     if "buffer" in curriculum_options(c.curriculum) and c.buffer_size < c.environments:
         refuse_small_buffer(config)

@@ -17,6 +17,7 @@ from .config import TrainConfig
 
 METHODS: dict[str, dict[str, Any]] = {
     "dr": {"curriculum": "dr"},
+    "dr-restarts": {"curriculum": "dr", "options": "restart=True"},
     "plr": {"curriculum": "plr"},
     "robust-plr": {"curriculum": "robust-plr"},
     "accel": {"curriculum": "accel"},
@@ -102,7 +103,7 @@ def _fitted(config: TrainConfig, family: str, given: Collection[str]) -> TrainCo
         config = dataclasses.replace(config, options=_SFL_OPTIONS.get(family, "") if config.curriculum == "sfl" else "")
     if "outer_steps" not in given:
         config = dataclasses.replace(config, outer_steps=FAMILIES[family].outer_steps)
-        config = config if config.curriculum == "dr" else whole_episodes(config)
+        config = whole_episodes(config) if config.restarts else config
     return config
 
 

@@ -48,6 +48,7 @@ class Trajectory(NamedTuple):
         reward: 0 where the step's outcome is not finite (T, B)
         done: the step ended its episode (T, B) bool
         goal: it reached the goal (T, B) bool
+        truncated: it ended at the step limit alone (T, B) bool
         nonfinite: it ended because the world's state was no longer finite (T, B) bool
     """
 
@@ -60,6 +61,7 @@ class Trajectory(NamedTuple):
     reward: jax.Array
     done: jax.Array
     goal: jax.Array
+    truncated: jax.Array
     nonfinite: jax.Array
 
 
@@ -103,6 +105,7 @@ def rollout(
     repeat: jax.Array,
     steps: int,
     parts_of: Callable[[Any], jax.Array] | None = None,
+    noise_steps: int = 1,
 ) -> tuple[Players, Trajectory, jax.Array, Episodes]:
     """Play ``steps`` steps in B environments, whose levels' first states are ``fresh`` (B, ...).
 
@@ -111,14 +114,16 @@ def rollout(
     at once would be played over and over until the next proposal, and fill the data.
 
     ``parts_of`` says of one environment state which parts of an action can matter; only they count in log probabilities.
+    The noise that samples an environment's actions changes every ``noise_steps`` steps (in the spirit of Hollenstein et
+    al. 2024, arXiv:2312.11091): each action alone is distributed as the policy says, and those in a row are alike.
 
     Returns:
         the players afterwards, the trajectory (T, B), the value of what comes next (B) and the episodes that ended.
     """
     observe = jax.vmap(env.observe)
 
-    def step(players: Players, key: jax.Array) -> tuple[Players, tuple[Trajectory, Episodes]]:
-        action_key, step_key = jax.random.split(key)
+    def step(players: Players, keys: jax.Array) -> tuple[Players, tuple[Trajectory, Episodes]]:
+        action_key, step_key = keys
         # Observed here, not taken from env.step or a reset: so a step observes once, whether or not an episode ended.
         observation = observe(players.state)
         carry, distribution, value = policy.apply(params, players.carry, observation, players.reset)
@@ -150,6 +155,7 @@ def rollout(
             reward=reward,
             done=done,
             goal=goal,
+            truncated=info["truncated"],
             nonfinite=info["nonfinite"],
         )
         count = lambda mask: jnp.sum(mask, dtype=jnp.int32)
@@ -163,7 +169,9 @@ def rollout(
         return restart(moved, jax.tree.map(lambda x: x[following], fresh), done), (trajectory, episodes)
 
     players = varying_like(players, players, fresh, params, key, repeat)
-    players, (trajectory, episodes) = jax.lax.scan(step, players, jax.random.split(key, steps))
+    action_keys, step_keys = jnp.moveaxis(jax.vmap(jax.random.split)(jax.random.split(key, steps)), 1, 0)
+    action_keys = action_keys[jnp.arange(steps) // noise_steps * noise_steps]
+    players, (trajectory, episodes) = jax.lax.scan(step, players, (action_keys, step_keys))
     _, _, last_value = policy.apply(params, players.carry, observe(players.state), players.reset)
     return players, trajectory, last_value, jax.tree.map(lambda x: x.sum(0, dtype=x.dtype), episodes)
 

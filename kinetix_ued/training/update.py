@@ -142,7 +142,17 @@ def make_update(
             rollout_key, learn_key = jax.random.split(key)
             before = players.carry
             players, trajectory, last_value, episodes = rollout(
-                env, params, network, agent.params, rollout_key, players, fresh, plan.restart, config.rollout_steps, parts_of
+                env,
+                params,
+                network,
+                agent.params,
+                rollout_key,
+                players,
+                fresh,
+                plan.restart,
+                config.rollout_steps,
+                parts_of,
+                config.noise_decisions,
             )
             bad = spoiled(trajectory.nonfinite, trajectory.done)
             learn = lambda agent: learner.learn(learn_key, agent, trajectory, last_value, before, ~bad)
