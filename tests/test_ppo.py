@@ -190,6 +190,14 @@ def test_minibatches_of_whole_environments_add_up_to_the_full_batch():
     assert max(np.abs(a - b).max() for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(start), strict=True)) > 1e-2
 
 
+def test_microbatches_add_up_to_their_minibatch():
+    policy = small_policy()
+    batch = random_batch(policy)._replace(weight=np.random.default_rng(1).random((6, 8)).astype(np.float32))
+    whole, metrics = updated(policy, batch, optax.sgd(0.1), epochs=2, minibatches=2, microbatch=48)
+    parts, other = updated(policy, batch, optax.sgd(0.1), epochs=2, minibatches=2, microbatch=7)  # 4 of 6 transitions
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), (parts, other), (whole, metrics))
+
+
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_transitions_of_no_weight_never_reach_the_optimiser(recurrent):
     policy = small_policy(recurrent=recurrent)

@@ -8,9 +8,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from kinetix_ued.world import varying_like
+
 from .policy import Carry, Params, Policy
 
 Metrics = dict[str, jax.Array]
+
+CACHED = 512
+"""Transitions whose gradient is computed at once on a CPU. The layers' outputs for more of them do not fit its caches:
+a network of 64 numbers a body then waits for memory most of the time. Fewer would each cost more calls."""
 
 
 class TrainState(NamedTuple):
@@ -84,15 +90,53 @@ def ppo_loss(
         value_coefficient: weight of the value loss
         entropy_coefficient: weight of the entropy bonus
     """
-    weight = jnp.broadcast_to(batch.weight, batch.log_prob.shape).astype(jnp.float32)
+    coefficients = {"value_coefficient": value_coefficient, "entropy_coefficient": entropy_coefficient}
+    return _share_of_loss(policy, params, batch, _totals(batch), clip=clip, value_clipping=value_clipping, **coefficients)
+
+
+class _Totals(NamedTuple):
+    """What the loss of each transition needs to know of its whole minibatch: scalars.
+
+    Attributes:
+        weight: sum of the weights
+        mean: of the advantages
+        deviation: likewise, the standard deviation
+    """
+
+    weight: jax.Array
+    mean: jax.Array
+    deviation: jax.Array
+
+
+def _totals(batch: Batch) -> _Totals:
+    """Totals of a minibatch, for which its fields ``log_prob``, ``advantage`` and ``weight`` are read."""
+    weight = _weights(batch)
+    advantage = jnp.where(weight > 0, batch.advantage, 0)
+    total = jnp.maximum(weight.sum(), 1e-8)
+    mean = (weight * advantage).sum() / total
+    return _Totals(total, mean, jnp.sqrt((weight * (advantage - mean) ** 2).sum() / total))
+
+
+def _share_of_loss(
+    policy: Policy,
+    params: Params,
+    batch: Batch,
+    totals: _Totals,
+    *,
+    clip: float,
+    value_clipping: bool,
+    value_coefficient: float,
+    entropy_coefficient: float,
+) -> tuple[jax.Array, Metrics]:
+    """What some transitions add to the loss and the metrics of the minibatch that has these totals."""
+    weight = _weights(batch)
     batch = _without_unweighted(batch, weight > 0)
-    mean = lambda x: (weight * x).sum() / jnp.maximum(weight.sum(), 1e-8)
+    mean = lambda x: (weight * x).sum() / totals.weight
 
     distribution, value = policy.unroll(params, batch.carry, batch.observation, batch.reset)
     log_ratio = distribution.log_prob(batch.action, batch.parts) - batch.log_prob
     ratio = jnp.exp(log_ratio)
-    centred = batch.advantage - mean(batch.advantage)
-    advantage = centred / (jnp.sqrt(mean(centred**2)) + 1e-8)
+    advantage = (batch.advantage - totals.mean) / (totals.deviation + 1e-8)
     policy_loss = -mean(jnp.minimum(ratio * advantage, jnp.clip(ratio, 1 - clip, 1 + clip) * advantage))
 
     target = batch.value + batch.advantage
@@ -127,6 +171,7 @@ def ppo_update(
     value_clipping: bool = True,
     value_coefficient: float = 0.5,
     entropy_coefficient: float = 0.01,
+    microbatch: int | None = None,
 ) -> tuple[TrainState, Metrics]:
     """The state after ``epochs`` passes over a batch, each in ``minibatches`` parts shuffled anew, and mean metrics.
 
@@ -135,11 +180,15 @@ def ppo_update(
     Metrics: total (the loss), policy_loss, value_loss, entropy, approx_kl, clip_fraction, grad_norm (before clipping),
     and explained_variance: the share of the returns' variance that the old values explain.
 
+    Args:
+        microbatch: transitions whose gradient a feed-forward policy computes at once, at most; a minibatch's gradient is
+            the sum over these parts of it. None: as many as a CPU's caches hold, or on other devices all of a minibatch
+
     Raises:
         ValueError: for minibatches that do not divide the transitions (the environments, where recurrent).
     """
     steps, environments = batch.log_prob.shape
-    batch = batch._replace(weight=jnp.broadcast_to(batch.weight, batch.log_prob.shape).astype(jnp.float32))
+    batch = batch._replace(weight=_weights(batch))
     if policy.recurrent:
         axis, count, what = 1, environments, "environments"
     else:
@@ -150,15 +199,36 @@ def ppo_update(
     if not policy.recurrent:
         data = jax.tree.map(lambda x: x.reshape(count, *x.shape[2:]), data)
 
-    def loss(params: Params, part: Batch) -> tuple[jax.Array, Metrics]:
-        coefficients = {"value_coefficient": value_coefficient, "entropy_coefficient": entropy_coefficient}
-        return ppo_loss(policy, params, part, clip=clip, value_clipping=value_clipping, **coefficients)
+    coefficients = {
+        "clip": clip,
+        "value_clipping": value_clipping,
+        "value_coefficient": value_coefficient,
+        "entropy_coefficient": entropy_coefficient,
+    }
+    if microbatch is None:
+        microbatch = CACHED if jax.default_backend() == "cpu" else count
+    rows = count // minibatches
+    pieces = 1 if policy.recurrent else _pieces(rows, microbatch)
 
-    def minibatch(state: TrainState, index: jax.Array) -> tuple[TrainState, Metrics]:
+    def gradient_of(params: Params, index: jax.Array, totals: _Totals) -> tuple[Params, Metrics]:
         # Gathered by index: a shuffled copy of all data would double the memory.
         part = jax.tree.map(lambda x: jnp.take(x, index, axis=axis), data)
         part = part._replace(carry=jax.tree.map(lambda x: x[index], carry))
-        gradient, metrics = jax.grad(loss, has_aux=True)(state.params, part)
+        loss = lambda params: _share_of_loss(policy, params, part, totals, **coefficients)
+        return jax.grad(loss, has_aux=True)(params)
+
+    def minibatch(state: TrainState, index: jax.Array) -> tuple[TrainState, Metrics]:
+        scalars = (data.log_prob, data.advantage, data.weight)
+        log_prob, advantage, weight = (jnp.take(x, index, axis=axis) for x in scalars)
+        totals = _totals(data._replace(log_prob=log_prob, advantage=advantage, weight=weight))
+        if pieces == 1:
+            gradient, metrics = gradient_of(state.params, index, totals)
+        else:
+            add = lambda total, index: (jax.tree.map(jnp.add, total, gradient_of(state.params, index, totals)), None)
+            shapes = jax.eval_shape(gradient_of, state.params, index[: rows // pieces], totals)
+            nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+            nothing = varying_like(nothing, state.params, data, index)
+            (gradient, metrics), _ = jax.lax.scan(add, nothing, index.reshape(pieces, -1))
         updates, opt_state = optimiser.update(gradient, state.opt_state, state.params)
         metrics["grad_norm"] = optax.tree.norm(gradient)
         return TrainState(optax.apply_updates(state.params, updates), opt_state, state.step + 1), metrics
@@ -170,6 +240,16 @@ def ppo_update(
     metrics = jax.tree.map(jnp.mean, metrics)
     metrics["explained_variance"] = _explained_variance(batch)
     return state, metrics
+
+
+def _pieces(rows: int, most: int) -> int:
+    """The least number of equal pieces of ``rows`` with at most ``most`` in each; 1 where that would make them tiny."""
+    least = next(n for n in range(-(-rows // most), rows + 1) if rows % n == 0)
+    return least if rows // least >= most // 4 else 1
+
+
+def _weights(batch: Batch) -> jax.Array:
+    return jnp.broadcast_to(batch.weight, batch.log_prob.shape).astype(jnp.float32)
 
 
 def _without_unweighted(batch: Batch, keep: jax.Array) -> Batch:
