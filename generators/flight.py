@@ -344,7 +344,10 @@ def _thrusters(scene: Scene, draw: Draw, craft: Craft, goal: Point, p: FlightLev
     share = jnp.where(aimed | engine | (not several), 1.0, share)
     for k in range(min(2, scene.size.thrusters)):
         row = jnp.asarray(LAYOUTS)[layout, k]
-        point = jnp.where(anywhere, draw.between((-1.0, 1.0)), row[0]), jnp.where(anywhere, draw.between((-1.0, 1.0)), row[1])
+        point = (
+            jnp.where(anywhere, draw.between((-1.0, 1.0)), row[0]),
+            jnp.where(anywhere, draw.between((-1.0, 1.0)), row[1]),
+        )
         direction = jnp.where(anywhere, draw.between((-math.pi, math.pi)), row[2])
         length = jnp.where(craft.round_hull, jnp.maximum(jnp.hypot(*point), 1.0), 1.0)
         local = point[0] / length * craft.half[0], point[1] / length * craft.half[1]

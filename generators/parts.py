@@ -70,6 +70,11 @@ class Space:
         """Keep everything placed later out of a box with half sides ``half`` [m], where ``when`` holds."""
         self._boxes.append((*centre, jnp.where(when, half[0], NOWHERE), jnp.where(when, half[1], NOWHERE)))
 
+    def take_line(self, a: Point, b: Point, margin: Number, when: bool | jax.Array = True) -> None:
+        """Keep everything placed later out of the box about a line, and a margin around it [m], where ``when`` holds."""
+        half = jnp.abs(a[0] - b[0]) / 2 + margin, jnp.abs(a[1] - b[1]) / 2 + margin
+        self.take(((a[0] + b[0]) / 2, (a[1] + b[1]) / 2), half, when)
+
     def fitting(self, x: jax.Array, y: jax.Array, half: Point) -> jax.Array:
         """Greatest scales (n) at which boxes with half sides ``half`` at ``x``, ``y`` (n) meet nothing; they may exceed 1.
 
@@ -160,7 +165,7 @@ def target(
 
     Args:
         scene, space: take it.
-        draw: uniform numbers, 6 beside PLACE_DRAWS.
+        draw: uniform numbers, 4 beside twice PLACE_DRAWS.
         low, high: corners of the region [m].
         radius: range of radii, with uniform logarithm [m].
         box_chance: probability of a rectangle, where a polygon is left.
@@ -172,7 +177,11 @@ def target(
     may_be_box = may_be_box and scene.left("polygon") > 0
     stretch = jnp.sqrt(jnp.where(round_one | (not may_be_box), 1.0, flat))
     half = size * stretch, size / stretch
-    place = space.place(draw, half, low, high, grounded=grounded, least=0.3)
+    # Where the region is full, it goes anywhere.
+    place, other = (
+        space.place(draw, half, *region, grounded=grounded, least=0.3) for region in ((low, high), ROOM_BOX)
+    )
+    place = jax.tree.map(lambda a, b: jnp.where(place.found, a, b), place, other)
     half = half[0] * place.scale, half[1] * place.scale
     if may_be_box:
         body = shape(scene, round_one, place.centre, half, role=BLUE, fixed=True)
