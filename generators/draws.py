@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -43,6 +44,57 @@ def permutation(u: jax.Array) -> jax.Array:
     order = jnp.arange(u.shape[0])
     before = (u[None, :] < u[:, None]) | ((u[None, :] == u[:, None]) & (order[None, :] < order[:, None]))
     return jnp.sum(before, axis=1, dtype=jnp.int32)
+
+
+class Draw:
+    """Random choices made with uniform numbers that are drawn together, each of which is used once.
+
+    Args:
+        key: of the numbers.
+        count: how many of them there are.
+    """
+
+    def __init__(self, key: jax.Array, count: int):
+        self._numbers, self._used, self._count = uniform(key, (count,)), 0, count
+
+    def __call__(self) -> jax.Array:
+        """A uniform number () in [0, 1)."""
+        return self.several(1)[0]
+
+    def several(self, n: int) -> jax.Array:
+        """Uniform numbers (n) in [0, 1).
+
+        Raises:
+            RuntimeError: where fewer are left, a mistake of the caller's that tracing shows.
+        """
+        start, self._used = self._used, self._used + n
+        if self._used > self._count:
+            raise RuntimeError(f"only {self._count} numbers were drawn: raise count to {self._used} or more")
+        return self._numbers[start : self._used]
+
+    def between(self, bounds: tuple[float | jax.Array, float | jax.Array]) -> jax.Array:
+        """A uniform number () within ``bounds``."""
+        return between(self(), *bounds)
+
+    def log_between(self, bounds: tuple[float, float]) -> jax.Array:
+        """A number () within positive ``bounds``, with uniform logarithm."""
+        return jnp.exp(between(self(), *map(math.log, bounds)))
+
+    def chance(self, probability: float | jax.Array) -> jax.Array:
+        """True () with a probability."""
+        return self() < probability
+
+    def sign(self) -> jax.Array:
+        """1.0 or -1.0 ()."""
+        return jnp.where(self() < 0.5, jnp.float32(1.0), -1.0)
+
+    def one_of(self, n: int) -> jax.Array:
+        """An integer () from 0 to n - 1."""
+        return one_of(self(), n)
+
+    def by_weight(self, weights: Sequence[float]) -> jax.Array:
+        """An index () of ``weights``, with probability proportional to its weight."""
+        return weighted(self(), jnp.asarray(weights, jnp.float32))
 
 
 def choose_branch(index: jax.Array, branches: Sequence[Callable[..., Result]], *operands: Any) -> Result:

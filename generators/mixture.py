@@ -92,6 +92,42 @@ class Mixture:
         return "mixture"
 
 
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """One of several forms that a kind of level takes, with the kind's parameters. Equal ones hash alike."""
+
+    level: Callable[..., Level]
+    """``level(key, size, parameters)``; refuses sizes too small for it."""
+    parameters: Any
+
+    def __call__(self, key: jax.Array, size: str | Size) -> Level:
+        return self.level(key, size_of(size), self.parameters)
+
+    def fits(self, size: Size) -> bool:
+        """Whether there are levels of ``size`` in this form."""
+        try:
+            jax.eval_shape(lambda key: self(key, size), jax.random.key(0))
+        except ValueError:
+            return False
+        return True
+
+
+def mixture_of_forms(
+    forms: Mapping[str, Callable[..., Level]], shares: Mapping[str, float], size: Size, parameters: Any
+) -> Mixture:
+    """The forms that have levels of ``size``, by their shares among those.
+
+    Raises:
+        ValueError: where none has, with what the first says.
+    """
+    made = {name: Form(level, parameters) for name, level in forms.items() if shares[name] > 0}
+    fitting = {name: form for name, form in made.items() if form.fits(size)}
+    if not fitting:
+        jax.eval_shape(lambda key: next(iter(made.values()))(key, size), jax.random.key(0))
+    total = sum(shares[name] for name in fitting)
+    return mixture([(form, shares[name] / total) for name, form in fitting.items()])
+
+
 def batch_of(generator: Generator, key: jax.Array, n: int, size: Size) -> Level:
     """``n`` levels of a generator, with a leading axis, by its own ``batch`` where it has one."""
     own = getattr(generator, "batch", None)

@@ -84,13 +84,14 @@ class _Randomised:
 
     def __call__(self, key: jax.Array, size: str | Size) -> Level:
         key, key_physics = jax.random.split(key)
-        return _randomise(key_physics, self.generator(key, size_of(size)), self.ranges)
+        return vary_physics(key_physics, self.generator(key, size_of(size)), self.ranges)
 
     def __str__(self) -> str:
         return f"randomise_physics({getattr(self.generator, '__name__', self.generator)})"
 
 
-def _randomise(key: jax.Array, level: Level, ranges: PhysicsRanges) -> Level:
+def vary_physics(key: jax.Array, level: Level, ranges: PhysicsRanges) -> Level:
+    """``level`` in physics drawn from ``ranges``; see ``randomise_physics``. Traceable, with ``ranges`` static."""
     bodies = level.size.bodies
     room = np.arange(bodies) < STATIC_POLYGONS
     key_level, key_shapes = jax.random.split(key)

@@ -11,6 +11,8 @@ import jax
 from kinetix_ued.user_code import load_function, names_a_file
 from kinetix_ued.world import SIZES, Level, Size, size_of
 
+from .balance import BalanceLevels, balance_forms, balance_level
+from .flight import FlightLevels, flight_level
 from .generator import Generator
 from .locomotion import LocomotionLevels, locomotion_level
 from .mixture import Mixture, mixed_sizes, mixture
@@ -106,6 +108,10 @@ GENERATORS: dict[str, Kind] = {
     "locomotion": Kind(locomotion_level, LocomotionLevels, "walkers of random morphology that must reach a target"),
     "vehicles": Kind(vehicle_level, VehicleLevels, "wheeled vehicles on terrain"),
     "pushing": Kind(pushing_level, PushingLevels, "objects and stacks to be pushed or thrown to a goal"),
+    "flight": Kind(flight_level, FlightLevels, "craft with thrusters among walls with gaps and obstacles"),
+    "balance": Kind(
+        balance_level, BalanceLevels, "unicycles, carts with poles and poles to be swung up", balance_forms
+    ),
     "sparse": Kind(sparse_level, SparseLevels, "green, blue and a motor or thruster, and nothing else: ACCEL's start"),
     "mixed_sizes": Kind(
         mixed_sizes_level, RandomLevels, "random levels of all standard sizes, padded to one", mixture_of_sizes

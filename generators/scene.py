@@ -7,7 +7,7 @@ and only computes whether it is there and how large, compiles faster.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ import numpy as np
 from kinetix_ued.levels.builder import with_masses
 from kinetix_ued.levels.resize import BODY_FIELDS, JOINT_FIELDS, THRUSTER_FIELDS
 from kinetix_ued.world import Level, Size, empty_level
-from kinetix_ued.world.constants import MAX_VERTICES, ROOM_SIZE, STATIC_POLYGONS
+from kinetix_ued.world.constants import FLOOR_HEIGHT, MAX_VERTICES, ROOM_SIZE, STATIC_POLYGONS
 from kinetix_ued.world.geometry import rotate_back, rotation_matrix
 
 from .shapes import rectangle
@@ -27,11 +27,25 @@ Number = float | jax.Array
 Point = tuple[Number, Number]
 """x and y in the room [m]."""
 
-LEFT_WALL, RIGHT_WALL = 1, 2
+FLOOR, LEFT_WALL, RIGHT_WALL, CEILING = range(STATIC_POLYGONS)
 """Bodies that joints may hold on to."""
 
-WALL = {"x": 0.0, "y": 0.0, "rotation": 0.0}
-"""The frame of either wall: that of the room."""
+MIDDLE, DEPTH = ROOM_SIZE / 2, ROOM_SIZE + FLOOR_HEIGHT / 2
+
+ROOM = ((MIDDLE, FLOOR_HEIGHT - DEPTH), (0.0, 0.0), (0.0, 0.0), (MIDDLE, ROOM_SIZE + DEPTH))
+"""Origins of the frames of floor, walls and ceiling; both walls have that of the room."""
+
+
+class Either(NamedTuple):
+    """The body in slot ``yes`` where ``choice`` () bool holds, otherwise the one in slot ``no``."""
+
+    choice: jax.Array
+    yes: int
+    no: int
+
+
+Body = int | Either
+"""A body that joints and thrusters hold on to."""
 
 
 class Scene:
@@ -51,6 +65,13 @@ class Scene:
             "polygon": iter(range(size.polygons - 1, STATIC_POLYGONS - 1, -1)),
             "circle": iter(range(size.polygons, size.bodies)),
         }
+
+    def left(self, kind: str) -> int:
+        """How many slots are free for ``polygon``, ``circle``, ``joint`` or ``thruster``."""
+        if kind in ("polygon", "circle"):
+            used = sum((slot < self.size.polygons) == (kind == "polygon") for slot in self.bodies)
+            return {"polygon": self.size.polygons - STATIC_POLYGONS, "circle": self.size.circles}[kind] - used
+        return {"joint": self.size.joints - len(self.joints), "thruster": self.size.thrusters - len(self.thrusters)}[kind]
 
     def rectangle(self, centre: Point, width: Number, height: Number, rotation: Number = 0.0, **options: Any) -> int:
         """A rectangle; options are those of ``_add``."""
@@ -92,26 +113,35 @@ class Scene:
 
     def joint(
         self,
-        a: int,
-        b: int,
+        a: Body,
+        b: Body,
         point: Point,
         *,
-        fixed: bool = False,
+        fixed: bool | jax.Array = False,
+        motor: bool | jax.Array = True,
+        auto: bool | jax.Array = False,
         speed: Number = 0.0,
         power: Number = 0.0,
         binding: int | jax.Array = 0,
         limits: tuple[Number, Number] | None = None,
+        limited: bool | jax.Array = True,
         when: bool | jax.Array = True,
     ) -> None:
-        """Bodies ``a`` and ``b`` joined at a point of the room; ``limits`` are relative to how they stand."""
+        """Bodies ``a`` and ``b`` joined at a point of the room.
+
+        ``limits`` are relative to how they stand, and count where ``limited`` holds. ``motor`` says whether a revolute
+        joint has one, ``auto`` whether it runs by itself.
+        """
+        turns = jnp.logical_not(fixed)
         low, high = limits or (0.0, 0.0)
-        row = {"a": a, "b": b, "x": point[0], "y": point[1], "fixed": fixed, "on": not fixed, "active": when}
-        row |= {"speed": speed, "power": power, "binding": binding}
-        self.joints.append(row | {"limited": limits is not None, "min": low, "max": high})
+        limited = turns & limited if limits is not None else False
+        row = {"a": a, "b": b, "x": point[0], "y": point[1], "fixed": fixed, "on": turns & motor, "active": when}
+        row |= {"auto": turns & motor & auto, "speed": speed, "power": power, "binding": binding}
+        self.joints.append(row | {"limited": limited, "min": low * limited, "max": high * limited})
 
     def thruster(
         self,
-        body: int,
+        body: Body,
         point: Point,
         direction: Number,
         power: Number,
@@ -149,33 +179,48 @@ class Scene:
         fields["role"][0] = floor_role
         return fields
 
-    def _anchor(self, body: int, row: dict[str, Any]) -> jax.Array:
+    def _frame(self, body: Body) -> dict[str, Number]:
+        """Centre and rotation of a body, floor, walls and ceiling included."""
+        if isinstance(body, Either):
+            yes, no = self._frame(body.yes), self._frame(body.no)
+            return {name: jnp.where(body.choice, yes[name], no[name]) for name in yes}
+        if body < STATIC_POLYGONS:
+            return {"x": ROOM[body][0], "y": ROOM[body][1], "rotation": 0.0}
+        return {name: self.bodies[body][name] for name in ("x", "y", "rotation")}
+
+    def _anchor(self, body: Body, row: dict[str, Any]) -> jax.Array:
         """A part's point in a body's frame (2)."""
-        at = self.bodies.get(body, WALL)
+        at = self._frame(body)
         offset = _stack([row["x"] - at["x"], row["y"] - at["y"]])
         return rotate_back(rotation_matrix(jnp.float32(at["rotation"])), offset)
 
     def _joint_fields(self) -> dict[str, dict[int, Any]]:
         rows = dict(enumerate(self.joints))
-        names = {"active": "joint_active", "a": "joint_a", "b": "joint_b", "fixed": "joint_fixed"}
-        names |= {"limited": "joint_limited", "min": "joint_min", "max": "joint_max", "on": "motor_on"}
-        names |= {name: f"motor_{name}" for name in ("speed", "power", "binding")}
+        names = {"active": "joint_active", "fixed": "joint_fixed", "limited": "joint_limited"}
+        names |= {"min": "joint_min", "max": "joint_max"}
+        names |= {name: f"motor_{name}" for name in ("on", "auto", "speed", "power", "binding")}
         fields = {field: {k: row[name] for k, row in rows.items()} for name, field in names.items()}
+        fields |= {f"joint_{end}": {k: _slot(row[end]) for k, row in rows.items()} for end in "ab"}
         fields["joint_anchor_a"] = {k: self._anchor(row["a"], row) for k, row in rows.items()}
         fields["joint_anchor_b"] = {k: self._anchor(row["b"], row) for k, row in rows.items()}
-        rotation = lambda body: self.bodies.get(body, WALL)["rotation"]
+        rotation = lambda body: self._frame(body)["rotation"]
         relative = lambda row: rotation(row["b"]) - rotation(row["a"])
         fields["joint_rotation"] = {k: relative(row) for k, row in rows.items()}
         return fields
 
     def _thruster_fields(self) -> dict[str, dict[int, Any]]:
         rows = dict(enumerate(self.thrusters))
-        names = {name: f"thruster_{name}" for name in ("active", "body", "power", "binding")}
+        names = {name: f"thruster_{name}" for name in ("active", "power", "binding")}
         fields = {field: {k: row[name] for k, row in rows.items()} for name, field in names.items()}
+        fields["thruster_body"] = {k: _slot(row["body"]) for k, row in rows.items()}
         fields["thruster_position"] = {k: self._anchor(row["body"], row) for k, row in rows.items()}
-        turned = lambda row: row["direction"] - self.bodies[row["body"]]["rotation"]
+        turned = lambda row: row["direction"] - self._frame(row["body"])["rotation"]
         fields["thruster_rotation"] = {k: turned(row) for k, row in rows.items()}
         return fields
+
+
+def _slot(body: Body) -> int | jax.Array:
+    return jnp.where(body.choice, body.yes, body.no) if isinstance(body, Either) else body
 
 
 def _stack(values: list[Any]) -> jax.Array:
@@ -208,7 +253,10 @@ def _cleared(level: Level) -> Level:
 
 
 def mirrored(level: Level, mirror: jax.Array) -> Level:
-    """``level`` as in a mirror, left and right exchanged, where ``mirror`` () bool holds. Walls keep their places."""
+    """``level`` as in a mirror, left and right exchanged, where ``mirror`` () bool holds. Walls keep their places.
+
+    Motors that run by themselves turn the other way; those that listen to an action are as before.
+    """
     bodies = mirror & level.active & (np.arange(level.size.bodies) >= STATIC_POLYGONS)
     joints, thrusters = mirror & level.joint_active, mirror & level.thruster_active
     flip = lambda vectors: vectors * np.array([-1.0, 1.0], np.float32)
@@ -236,6 +284,7 @@ def mirrored(level: Level, mirror: jax.Array) -> Level:
         joint_rotation=jnp.where(joints, -level.joint_rotation, level.joint_rotation),
         joint_min=jnp.where(joints, -level.joint_max, level.joint_min),
         joint_max=jnp.where(joints, -level.joint_min, level.joint_max),
+        motor_speed=jnp.where(joints & level.motor_auto, -level.motor_speed, level.motor_speed),
         thruster_position=choose(thrusters, flip(level.thruster_position), level.thruster_position),
         thruster_rotation=jnp.where(thrusters, np.float32(np.pi) - level.thruster_rotation, level.thruster_rotation),
     )
