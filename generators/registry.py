@@ -101,6 +101,59 @@ def mixture_level(key: jax.Array, size: str | Size, parameters: MixtureLevels = 
     return mixture_of_kinds(size, parameters)(key, size)
 
 
+@dataclasses.dataclass(frozen=True)
+class GenreLevels:
+    """Parameters of the mixture of genres.
+
+    Raises:
+        ValueError: for no genre, one that comes twice, or weights that are not positive.
+    """
+
+    weights: tuple[tuple[str, float], ...] = (
+        ("random", 0.25),
+        ("flight", 0.2),
+        ("balance", 0.15),
+        ("vehicles", 0.15),
+        ("locomotion", 0.1),
+        ("pushing", 0.05),
+        ("triangles", 0.05),
+        ("physics", 0.05),
+    )
+    """Kinds by name with their weights; those that have no levels of a size leave their share to the others."""
+
+    def __post_init__(self):
+        names = [name for name, _ in self.weights]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"a mixture of genres needs each genre once, and one at least; got {names}")
+        if not all(weight > 0 for _, weight in self.weights):
+            raise ValueError(f"weights of genres must be positive; got {dict(self.weights)}")
+
+
+def mixture_of_genres(size: Size, parameters: GenreLevels = GenreLevels()) -> Mixture:
+    """The genres of ``parameters`` that have levels of ``size``, by their weights.
+
+    Raises:
+        ValueError: for an unknown kind, or where none has levels of the size.
+    """
+    there = [
+        (generator, weight)
+        for name, weight in parameters.weights
+        if has_levels(generator := make_generator(name), size)
+    ]
+    total = sum(weight for _, weight in there)
+    return mixture([(generator, weight / total) for generator, weight in there])
+
+
+def genre_level(key: jax.Array, size: str | Size, parameters: GenreLevels = GenreLevels()) -> Level:
+    """One level of a genre drawn by the weights of ``parameters``.
+
+    Raises:
+        ValueError: as ``mixture_of_genres``.
+    """
+    size = size_of(size)
+    return mixture_of_genres(size, parameters)(key, size)
+
+
 GENERATORS: dict[str, Kind] = {
     "random": Kind(random_level, RandomLevels, "the reference's distribution of random levels"),
     "triangles": Kind(triangle_level, TriangleLevels, "random levels in which some rectangles are triangles"),
@@ -118,6 +171,12 @@ GENERATORS: dict[str, Kind] = {
     ),
     "mixture": Kind(
         mixture_level, MixtureLevels, "half random levels, half all other kinds that fit the size", mixture_of_kinds
+    ),
+    "genres": Kind(
+        genre_level,
+        GenreLevels,
+        "what people build: craft, vehicles, balances, walkers and more beside random levels",
+        mixture_of_genres,
     ),
 }
 """Generators by name."""
