@@ -27,8 +27,8 @@ TRIES = 12
 PLACE_DRAWS = 2 * TRIES
 """Uniform numbers that ``Space.place`` uses."""
 
-NOWHERE = -100.0
-"""Half size [m] of a box that is not there: no place is near it."""
+NOWHERE = np.array([0.0, 0.0, -100.0, -100.0], np.float32)
+"""Centre and half sides [m] of a box that is not there: no place is near it."""
 
 ROOM_BOX = ((0.0, FLOOR_HEIGHT), (ROOM_SIZE, ROOM_SIZE))
 """Lower left and upper right corner of the room's inside [m]."""
@@ -64,11 +64,12 @@ class Space:
     """Which parts of the room are taken, as boxes along its axes."""
 
     def __init__(self) -> None:
-        self._boxes: list[tuple[Number, Number, Number, Number]] = []
+        self._boxes: list[jax.Array] = []  # of each the centre and half sides (4)
 
     def take(self, centre: Point, half: Point, when: bool | jax.Array = True) -> None:
         """Keep everything placed later out of a box with half sides ``half`` [m], where ``when`` holds."""
-        self._boxes.append((*centre, jnp.where(when, half[0], NOWHERE), jnp.where(when, half[1], NOWHERE)))
+        box = jnp.stack([jnp.float32(v) for v in (*centre, *half)])
+        self._boxes.append(box if when is True else jnp.where(when, box, NOWHERE))
 
     def take_line(self, a: Point, b: Point, margin: Number, when: bool | jax.Array = True) -> None:
         """Keep everything placed later out of the box about a line, and a margin around it [m], where ``when`` holds."""
@@ -82,7 +83,7 @@ class Space:
         """
         if not self._boxes:
             return jnp.full_like(x, np.inf)
-        taken = jnp.stack([jnp.stack([jnp.float32(v) for v in box]) for box in self._boxes])
+        taken = jnp.stack(self._boxes)
         along = lambda at, axis: (jnp.abs(at[:, None] - taken[:, axis]) - taken[:, 2 + axis] - CLEARANCE) / half[axis]
         return jnp.min(jnp.maximum(along(x, 0), along(y, 1)), axis=1)
 
@@ -121,6 +122,15 @@ class Space:
         found = scale >= least
         scale = jnp.maximum(scale, least)
         return Place((x, jnp.where(grounded, FLOOR_HEIGHT + half[1] * scale, y)), scale, found)
+
+    def place_anyway(
+        self, draw: Draw, half: Point, low: Point, high: Point, grounded: bool | jax.Array = False
+    ) -> Place:
+        """As ``place``, and anywhere in the room where the region is full; twice PLACE_DRAWS numbers."""
+        first, other = (
+            self.place(draw, half, *region, grounded=grounded, least=0.3) for region in ((low, high), ROOM_BOX)
+        )
+        return jax.tree.map(lambda a, b: jnp.where(first.found, a, b), first, other)
 
 
 def shape(
@@ -177,11 +187,7 @@ def target(
     may_be_box = may_be_box and scene.left("polygon") > 0
     stretch = jnp.sqrt(jnp.where(round_one | (not may_be_box), 1.0, flat))
     half = size * stretch, size / stretch
-    # Where the region is full, it goes anywhere.
-    place, other = (
-        space.place(draw, half, *region, grounded=grounded, least=0.3) for region in ((low, high), ROOM_BOX)
-    )
-    place = jax.tree.map(lambda a, b: jnp.where(place.found, a, b), place, other)
+    place = space.place_anyway(draw, half, low, high, grounded)
     half = half[0] * place.scale, half[1] * place.scale
     if may_be_box:
         body = shape(scene, round_one, place.centre, half, role=BLUE, fixed=True)

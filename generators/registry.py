@@ -11,6 +11,7 @@ import jax
 from kinetix_ued.user_code import load_function, names_a_file
 from kinetix_ued.world import SIZES, Level, Size, size_of
 
+from .arms import ArmLevels, arm_level
 from .balance import BalanceLevels, balance_forms, balance_level
 from .flight import FlightLevels, flight_level
 from .generator import Generator
@@ -165,6 +166,7 @@ GENERATORS: dict[str, Kind] = {
     "balance": Kind(
         balance_level, BalanceLevels, "unicycles, carts with poles and poles to be swung up", balance_forms
     ),
+    "arms": Kind(arm_level, ArmLevels, "arms that reach for the target or push a ball there"),
     "sparse": Kind(sparse_level, SparseLevels, "green, blue and a motor or thruster, and nothing else: ACCEL's start"),
     "mixed_sizes": Kind(
         mixed_sizes_level, RandomLevels, "random levels of all standard sizes, padded to one", mixture_of_sizes

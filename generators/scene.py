@@ -37,15 +37,15 @@ ROOM = ((MIDDLE, FLOOR_HEIGHT - DEPTH), (0.0, 0.0), (0.0, 0.0), (MIDDLE, ROOM_SI
 
 
 class Either(NamedTuple):
-    """The body in slot ``yes`` where ``choice`` () bool holds, otherwise the one in slot ``no``."""
+    """The body ``yes`` where ``choice`` () bool holds, otherwise ``no``."""
 
     choice: jax.Array
-    yes: int
-    no: int
+    yes: Body
+    no: Body
 
 
 Body = int | Either
-"""A body that joints and thrusters hold on to."""
+"""A body that joints and thrusters hold on to: its slot, or a choice of several."""
 
 
 class Scene:
@@ -220,7 +220,7 @@ class Scene:
 
 
 def _slot(body: Body) -> int | jax.Array:
-    return jnp.where(body.choice, body.yes, body.no) if isinstance(body, Either) else body
+    return jnp.where(body.choice, _slot(body.yes), _slot(body.no)) if isinstance(body, Either) else body
 
 
 def _stack(values: list[Any]) -> jax.Array:
