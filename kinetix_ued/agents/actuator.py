@@ -162,7 +162,7 @@ class ActuatorHead(nn.Module):
 
 def squashed(features: jax.Array) -> jax.Array:
     """sign(x) log(1 + |x|): a light body's inverse inertia reaches tens of thousands and would saturate any layer."""
-    return jnp.sign(features) * jnp.log1p(jnp.abs(features))
+    return jnp.sign(features) * jnp.log(1 + jnp.abs(features))
 
 
 class _Links:
