@@ -18,7 +18,7 @@ from kinetix_ued.environment.observations.scene import BODY_COLUMNS, SceneObserv
 from kinetix_ued.world.constants import MOTOR_BINDINGS, STATIC_POLYGONS, THRUSTER_BINDINGS
 
 from .distributions import Distribution, distribution_of, heads_of, outputs_of
-from .layers import Dense
+from .layers import Dense, group_maxima, weighted_sums
 
 _RELU_GAIN = 2**0.5
 _SMALL = 0.01
@@ -145,7 +145,7 @@ class ActuatorHead(nn.Module):
             for layer in range(1, self.depth):
                 x = nn.relu(dense(width, f"{kind}_{layer}")(x))
             found = dense(choices, f"{kind}_out", _SMALL)(x)
-            return jnp.einsum("...ac,...ak->...ck", channel, found).astype(jnp.float32)
+            return weighted_sums(jnp.swapaxes(channel, -1, -2), found).astype(jnp.float32)
 
         motor = scores("motor", embedding.motors, embedding.motor_channel, 3)
         motor = jnp.where(embedding.flipped[..., None, None], motor[..., jnp.array([0, 2, 1])], motor)
@@ -162,7 +162,7 @@ class ActuatorHead(nn.Module):
 
 def squashed(features: jax.Array) -> jax.Array:
     """sign(x) log(1 + |x|): a light body's inverse inertia reaches tens of thousands and would saturate any layer."""
-    return jnp.sign(features) * jnp.log1p(jnp.abs(features))
+    return jnp.sign(features) * jnp.log(1 + jnp.abs(features))
 
 
 class _Links:
@@ -179,23 +179,24 @@ class _Links:
         touching = observation.touching[..., listeners, :]
         related = jnp.concatenate([touching, same], axis=-2).astype(dtype)
         self._mean = related / jnp.maximum(related.sum(-1, keepdims=True), 1)
-        self._receivers = jnp.concatenate([self._a, self._b, self._holder], axis=-2)[..., listeners]
+        receivers = jnp.concatenate([self._a, self._b, self._holder], axis=-2)[..., listeners]
+        self._receivers = jnp.swapaxes(receivers, -1, -2)
 
     def ends(self, bodies: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Vectors (..., J, D) of each joint's first body, and of its second."""
-        return self._a @ bodies, self._b @ bodies
+        return weighted_sums(self._a, bodies), weighted_sums(self._b, bodies)
 
     def holders(self, bodies: jax.Array) -> jax.Array:
         """Vectors (..., T, D) of the bodies that hold the thrusters."""
-        return self._holder @ bodies
+        return weighted_sums(self._holder, bodies)
 
     def neighbours(self, bodies: jax.Array) -> list[jax.Array]:
         """For each body but the room, the mean of those that touch it and of those that move with it (..., N - 4, D)."""
-        return jnp.split(self._mean @ bodies, 2, axis=-2)
+        return jnp.split(weighted_sums(self._mean, bodies), 2, axis=-2)
 
     def receive(self, joints: jax.Array, thrusters: jax.Array) -> jax.Array:
         """Sums (..., N - 4, D) of what joints (..., 2J, D), first to their first bodies, and thrusters send."""
-        return jnp.einsum("...mn,...md->...nd", self._receivers, jnp.concatenate([joints, thrusters], axis=-2))
+        return weighted_sums(self._receivers, jnp.concatenate([joints, thrusters], axis=-2))
 
 
 def _pooled(observation: SceneObservation, bodies: jax.Array) -> jax.Array:
@@ -205,8 +206,8 @@ def _pooled(observation: SceneObservation, bodies: jax.Array) -> jax.Array:
     movable = jnp.broadcast_to((jnp.arange(count) >= STATIC_POLYGONS)[:, None], (*roles.shape[:-1], 1))
     groups = jnp.concatenate([movable, roles], axis=-1) & observation.body_mask[..., None]  # (..., N, 4)
     share = groups.astype(bodies.dtype) / jnp.maximum(groups.sum(-2, keepdims=True), 1).astype(bodies.dtype)
-    mean = jnp.einsum("...ng,...nd->...gd", share, bodies)
-    highest = jnp.where(groups[..., None], bodies[..., None, :], 0).max(axis=-3)
+    mean = weighted_sums(jnp.swapaxes(share, -1, -2), bodies)
+    highest = group_maxima(groups, bodies)
     flat = lambda x: x.reshape(*x.shape[:-2], -1)
     return jnp.concatenate([flat(mean), flat(highest)], axis=-1)
 

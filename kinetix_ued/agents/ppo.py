@@ -14,7 +14,7 @@ from .policy import Carry, Params, Policy
 
 Metrics = dict[str, jax.Array]
 
-CACHED = 512
+CACHED = 256
 """Transitions whose gradient is computed at once on a CPU. The layers' outputs for more of them do not fit its caches:
 a network of 64 numbers a body then waits for memory most of the time. Fewer would each cost more calls."""
 
