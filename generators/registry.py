@@ -115,10 +115,9 @@ class GenreLevels:
         ("flight", 0.2),
         ("balance", 0.15),
         ("vehicles", 0.15),
+        ("arms", 0.1),
         ("locomotion", 0.1),
         ("pushing", 0.05),
-        ("triangles", 0.05),
-        ("physics", 0.05),
     )
     """Kinds by name with their weights; those that have no levels of a size leave their share to the others."""
 
