@@ -41,8 +41,8 @@ class ArmLevels:
     """Parameters of levels with an arm.
 
     Raises:
-        ValueError: for a probability outside [0, 1], shares that do not sum to 1, or a range with swapped ends or beyond
-            what the room holds.
+        ValueError: for a probability outside [0, 1], shares that do not sum to 1, or a range with swapped ends or
+            beyond what the room holds.
     """
 
     base_shares: tuple[float, float, float, float] = (0.2, 0.25, 0.15, 0.4)
@@ -70,6 +70,8 @@ class ArmLevels:
     """Probability that a joint after the first has no motor."""
     shared_binding_chance: float = 0.15
     """Probability that all motors listen to one channel; otherwise each to one of its own."""
+    raised_chance: float = 0.85
+    """Probability that the target is above the arm's end at the start, where a pose that reaches it is found."""
     thruster_chance: float = 0.12
     """Probability of a thruster on the last link."""
     red_floor_chance: float = 0.2
@@ -318,7 +320,9 @@ def _target(scene: Scene, space: Space, draw: Draw, arm: Arm, pushes: jax.Array,
     scale = jnp.minimum(space.fitting(x, y, half), 1.0)
     for at, lowest, axis in ((x, 0.0, 0), (y, FLOOR_HEIGHT, 1)):
         scale = jnp.minimum(scale, jnp.minimum(at - lowest, ROOM_SIZE - at) / half[axis])
-    best = jnp.argmax(jnp.where(scale >= 0.999, 1.0, scale))
+    # An arm that falls comes to what is below it, so the target is mostly higher up.
+    raised = (y > arm.y[-1] + half[1] + 0.05) & draw.chance(p.raised_chance)
+    best = jnp.argmax(jnp.where(scale >= 0.999, 1.0, scale) + (raised & (scale >= 0.3)))
     pushes |= scale[best] < 0.3  # no pose is free: the target is somewhere
     scale = jnp.where(pushes, thrown.scale, jnp.clip(scale[best], 0.3, 1.0))
     centre = jnp.where(pushes, thrown.centre[0], x[best]), jnp.where(pushes, thrown.centre[1], y[best])

@@ -28,8 +28,8 @@ class BalanceLevels:
     """Parameters of balance levels.
 
     Raises:
-        ValueError: for a probability outside [0, 1], shares that do not sum to 1, or a range with swapped ends or beyond
-            what the room holds.
+        ValueError: for a probability outside [0, 1], shares that do not sum to 1, or a range with swapped ends or
+            beyond what the room holds.
     """
 
     shares: tuple[float, float, float] = (0.45, 0.3, 0.25)

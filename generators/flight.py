@@ -59,8 +59,8 @@ class FlightLevels:
     """Parameters of flight levels.
 
     Raises:
-        ValueError: for a probability outside [0, 1], shares that do not sum to 1, or a range with swapped ends or beyond
-            what the room holds.
+        ValueError: for a probability outside [0, 1], shares that do not sum to 1, or a range with swapped ends or
+            beyond what the room holds.
     """
 
     hull_size: tuple[float, float] = (0.09, 0.4)

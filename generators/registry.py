@@ -13,6 +13,7 @@ from kinetix_ued.world import SIZES, Level, Size, size_of
 
 from .arms import ArmLevels, arm_level
 from .balance import BalanceLevels, balance_forms, balance_level
+from .contraptions import ContraptionLevels, contraption_forms, contraption_level
 from .flight import FlightLevels, flight_level
 from .generator import Generator
 from .locomotion import LocomotionLevels, locomotion_level
@@ -166,6 +167,9 @@ GENERATORS: dict[str, Kind] = {
         balance_level, BalanceLevels, "unicycles, carts with poles and poles to be swung up", balance_forms
     ),
     "arms": Kind(arm_level, ArmLevels, "arms that reach for the target or push a ball there"),
+    "contraptions": Kind(
+        contraption_level, ContraptionLevels, "beams, flippers, rollers and gates that motors move", contraption_forms
+    ),
     "sparse": Kind(sparse_level, SparseLevels, "green, blue and a motor or thruster, and nothing else: ACCEL's start"),
     "mixed_sizes": Kind(
         mixed_sizes_level, RandomLevels, "random levels of all standard sizes, padded to one", mixture_of_sizes
