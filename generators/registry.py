@@ -115,9 +115,10 @@ class GenreLevels:
         ("random", 0.25),
         ("flight", 0.2),
         ("balance", 0.15),
-        ("vehicles", 0.15),
+        ("vehicles", 0.1),
         ("arms", 0.1),
-        ("locomotion", 0.1),
+        ("contraptions", 0.1),
+        ("locomotion", 0.05),
         ("pushing", 0.05),
     )
     """Kinds by name with their weights; those that have no levels of a size leave their share to the others."""

@@ -36,8 +36,8 @@ class TrainConfig:
 
     size: str = "s"
     """Size of the levels: s, m or l."""
-    observation: str = "symbolic_flat"
-    """What the agent sees: entity, symbolic_flat, symbolic_flat_padded, pixels or blind."""
+    observation: str = "scene"
+    """What the agent sees: scene, entity, symbolic_flat, symbolic_flat_padded, pixels or blind."""
     actions: str = "multi_discrete"
     """What the agent does: multi_discrete, discrete or continuous."""
     engine: str = "auto"
@@ -50,14 +50,14 @@ class TrainConfig:
     """Reward for each metre that green and blue come closer; 0: only the goal pays."""
     max_steps: int = 256
     """Environment steps after which an episode is cut off."""
-    decision_frames: int = 0
+    decision_frames: int = 8
     """Physics frames between two decisions of the agent, which holds its action in between; 0: those of an environment step.
     It learns from decisions alone, and is scored by the rules of the environment's own steps."""
 
-    network: str = "flat_mlp"
-    """Encoder of the agent: entity_transformer or permutation_invariant (entities), flat_mlp (flat observations) or cnn
-    (pixels)."""
-    network_width: int = 256
+    network: str = "actuator"
+    """Encoder of the agent: actuator (scene), entity_transformer or permutation_invariant (entities), flat_mlp (flat
+    observations) or cnn (pixels)."""
+    network_width: int = 64
     """Width of the encoder; 0: the network's own."""
     network_options: str = ""
     """Settings of the encoder that have no field here, as name=value with commas between them: mirror=False for actuator."""
@@ -111,16 +111,16 @@ class TrainConfig:
 
     environments: int = 1024
     """Environments that run side by side."""
-    rollout_steps: int = 64
+    rollout_steps: int = 32
     """Decisions in each environment between two PPO updates: steps, unless decision_frames says otherwise."""
     outer_steps: int = 1
     """PPO updates for which the levels of one proposal are played."""
-    steps: int = 7_500_000
+    steps: int = 12_000_000
     """Environment steps to learn from; steps played for scores alone come on top and are counted apart."""
 
-    epochs: int = 4
+    epochs: int = 2
     """Passes over each rollout in a PPO update."""
-    minibatches: int = 16
+    minibatches: int = 8
     """Minibatches of each pass."""
     learning_rate: float = 1e-3
     """Adam's learning rate, the highest of the schedule."""
@@ -128,7 +128,7 @@ class TrainConfig:
     """How the learning rate changes over the run: constant, linear or cosine (down to zero), or warmup-cosine."""
     warmup: float = 0.05
     """Share of the run in which the learning rate rises (warmup-cosine)."""
-    gamma: float = 0.995
+    gamma: float = 0.98
     """Discount of a decision."""
     gae_lambda: float = 0.9
     """Decay of generalised advantage estimation."""

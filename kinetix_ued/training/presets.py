@@ -28,14 +28,31 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 """What each method changes in a family."""
 
-# A laptop's: minutes on two cores. Levels of one size and a network of their flat description: the transformer costs
-# ten times as much a step there, and many steps matter more than its better use of each.
+# A laptop's: minutes on two cores.
 _QUICK = TrainConfig()
+
+# One agent for levels of all sizes: what is learnt of one motor holds for every other, so it learns from the largest
+# size, which holds the others. Hours on two cores.
+_GENERALIST = TrainConfig(
+    size="l",
+    generator="genres",
+    steps=200_000_000,
+    schedule="warmup-cosine",
+    warmup=0.01,
+    buffer_size=8192,
+    checkpoint_every=50,
+)
+
+# The same for an accelerator: more environments for each step of the optimiser, and many more steps.
+_GENERALIST_GPU = dataclasses.replace(
+    _GENERALIST, environments=8192, minibatches=32, steps=10_000_000_000, buffer_size=32768, checkpoint_every=100
+)
 
 # The hyperparameters of the runs in Kinetix' paper (Matthews et al., ICLR 2025), the same for all methods and sizes; days
 # on two cores, made for an accelerator. Its published configurations differ here and there: clip 0.2, and 64 steps.
 _KINETIX = TrainConfig(
     observation="entity",
+    decision_frames=0,
     network="entity_transformer",
     network_width=0,
     head_depth=5,
@@ -43,6 +60,7 @@ _KINETIX = TrainConfig(
     environments=2048,
     rollout_steps=256,
     steps=2**30,
+    gamma=0.995,
     epochs=8,
     minibatches=32,
     learning_rate=5e-5,
@@ -53,6 +71,7 @@ _KINETIX = TrainConfig(
 # Every part once, in seconds after compiling; it learns nothing worth having or evaluating.
 _TINY = TrainConfig(
     observation="entity",
+    decision_frames=0,
     network="permutation_invariant",
     filters="",
     skip_idle_channels=False,
@@ -76,6 +95,8 @@ _TINY = TrainConfig(
 
 FAMILIES: dict[str, TrainConfig] = {
     "quick": _QUICK,
+    "generalist": _GENERALIST,
+    "generalist-gpu": _GENERALIST_GPU,
     "kinetix-s": _KINETIX,
     "kinetix-m": dataclasses.replace(_KINETIX, size="m"),
     "kinetix-l": dataclasses.replace(_KINETIX, size="l"),
@@ -87,6 +108,8 @@ _SFL_OPTIONS = {
     # A short run has no time for the paper's 12 288 levels every 128 updates. Half of its updates score here. A rollout
     # gives one attempt at a level, and four tell learnable levels from lucky ones (docs/training.md has the numbers).
     "quick": "scored_levels=2048,scoring_rollouts=4,kept_levels=256,refresh_every=8",
+    "generalist": "scored_levels=8192,scoring_rollouts=4,kept_levels=1024,refresh_every=64",
+    "generalist-gpu": "scored_levels=32768,scoring_rollouts=4,kept_levels=8192,refresh_every=32",
     "tiny": "scored_levels=16,scoring_rollouts=2,kept_levels=8,refresh_every=2",
 }
 
