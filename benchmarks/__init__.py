@@ -40,6 +40,7 @@ _HOMES = {
     "BufferSettings": "buffering",
     "ComparisonSettings": "comparison",
     "GenerationSettings": "generation",
+    "NetworkSettings": "network_speed",
     "RenderSettings": "rendering",
     "Settings": "throughput",
     "TrainingSettings": "training_speed",
@@ -47,12 +48,14 @@ _HOMES = {
     "format_buffer": "buffering",
     "format_generation": "generation",
     "format_measurement": "throughput",
+    "format_network": "network_speed",
     "format_rendering": "rendering",
     "format_training": "training_speed",
     "format_validity": "validity",
     "measure": "throughput",
     "measure_buffer": "buffering",
     "measure_generation": "generation",
+    "measure_network": "network_speed",
     "measure_rendering": "rendering",
     "measure_training": "training_speed",
     "measure_validity": "validity",
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
     from .buffering import BufferSettings, format_buffer, measure_buffer
     from .comparison import ComparisonSettings, refuse_unplayable, trained_methods
     from .generation import GenerationSettings, fitting_generators, format_generation, measure_generation
+    from .network_speed import NetworkSettings, format_network, measure_network
     from .rendering import RenderSettings, format_rendering, measure_rendering
     from .throughput import Settings, format_measurement, measure
     from .training_speed import TrainingSettings, format_training, measure_training
@@ -84,6 +88,7 @@ __all__ = [
     "HELDOUT_SEED",
     "Interval",
     "NetworkPolicy",
+    "NetworkSettings",
     "NoopPolicy",
     "Played",
     "Policy",
@@ -106,6 +111,7 @@ __all__ = [
     "format_html",
     "format_markdown",
     "format_measurement",
+    "format_network",
     "format_rendering",
     "format_table",
     "format_training",
@@ -118,6 +124,7 @@ __all__ = [
     "measure",
     "measure_buffer",
     "measure_generation",
+    "measure_network",
     "measure_rendering",
     "measure_training",
     "measure_validity",

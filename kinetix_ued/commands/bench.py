@@ -13,6 +13,7 @@ from .common import positive, seed
 SUBJECTS = {
     "buffer": "what a level buffer costs, by its capacity",
     "generators": "levels a second that are generated and edited",
+    "network": "FLOP/s of the actuator network, beside those of a matrix product",
     "render": "pictures a second",
     "robustness": "damaged files and killed runs; nothing may end in a raw exception",
     "train": "environment steps a second of whole PPO updates, where their time goes, and memory",
@@ -107,6 +108,26 @@ def _buffer(arguments: argparse.Namespace, say: Any) -> tuple[Any, str]:
     return measured, format_buffer(measured)
 
 
+def _network_arguments(parser: argparse.ArgumentParser) -> None:
+    _common(parser, timed=False, reference=False)
+    add = parser.add_argument
+    add("--sizes", nargs="+", choices=("s", "m", "l"), default=["s", "m", "l"], help="sizes of the levels (all)")
+    add("--dtypes", nargs="+", choices=("float32", "bfloat16"), default=["float32", "bfloat16"], help="types (both)")
+    add("--width", type=positive, default=64, help="of the network (%(default)s)")
+    add("--decisions", type=positive, default=4096, help="decisions of a minibatch (%(default)s)")
+    add("--microbatch", type=positive, default=256, help="decisions that are computed at once (%(default)s)")
+    add("--repeats", type=positive, default=5, help="rounds (%(default)s)")
+    add("--min-seconds", type=float, default=0.5, help="least length of each measurement in a round (%(default)s)")
+
+
+def _network(arguments: argparse.Namespace, say: Any) -> tuple[Any, str]:
+    from kinetix_ued.benchmarks import NetworkSettings, format_network, measure_network
+
+    arguments.sizes, arguments.dtypes = tuple(arguments.sizes), tuple(arguments.dtypes)
+    measured = measure_network(_settings(NetworkSettings, arguments), say=say)
+    return measured, format_network(measured)
+
+
 def _render_arguments(parser: argparse.ArgumentParser) -> None:
     _common(parser)
     parser.add_argument("--batch", type=positive, default=512, help="scenes side by side (%(default)s)")
@@ -161,6 +182,7 @@ def _validity(arguments: argparse.Namespace, say: Any) -> tuple[Any, str]:
 _SUBJECTS = {
     "buffer": (_buffer_arguments, _buffer),
     "generators": (_generators_arguments, _generators),
+    "network": (_network_arguments, _network),
     "render": (_render_arguments, _render),
     "robustness": (robustness.add_arguments, None),
     "train": (_train_arguments, _train),
