@@ -301,4 +301,5 @@ def _joined(evaluations: Sequence[Evaluation], members: Sequence[np.ndarray], le
         idle_steps=sum(e.idle_steps for e in evaluations),
         seconds=sum(e.seconds for e in evaluations),
         env=None,
+        recording=None,
     )
