@@ -30,7 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WHO",
         help="folder of a run, agent:NAME or FILE.safetensors for a saved agent, noop, random or random:FRAMES",
     )
-    add("levels", nargs="+", metavar="LEVEL", help="suites, as for eval (kinetix-l, holdout-m, random-s:16), or level files and folders")
+    add(
+        "levels",
+        nargs="+",
+        metavar="LEVEL",
+        help="suites, as for eval (kinetix-l, holdout-m, random-s:16), or level files and folders of them",
+    )
     add(
         "--out",
         required=True,
@@ -38,7 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="FILE.gif or FILE.png (animated) for one film of all episodes side by side; any other name is that of a "
         "folder for one GIF of each",
     )
-    add("--strip", type=positive, metavar="N", help="one still picture, FILE.png, with N moments of each episode in a row")
+    add(
+        "--strip",
+        type=positive,
+        metavar="N",
+        help="one still picture, FILE.png, with N moments of each episode in a row",
+    )
     add("--attempts", type=positive, default=1, help="attempts at each level that are shown (%(default)s)")
     add("--failures", action="store_true", help="show only attempts that do not reach the goal")
     add(
@@ -50,12 +60,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--greedy", action="store_true", help="take the most likely action instead of a sampled one")
     add("--seed", type=seed, default=0, help="seed of the evaluation (%(default)s)")
-    add("--checkpoint", default="latest", metavar="WHICH", help="of a run: latest, best, or an update's number (%(default)s)")
+    add(
+        "--checkpoint",
+        default="latest",
+        metavar="WHICH",
+        help="of a run: latest, best, or an update's number (%(default)s)",
+    )
     add("--engine", choices=("auto", "warp", "jax"), help="physics engine (auto)")
     add("--skip-bad", action="store_true", help="leave out files that are no levels, and list them")
-    add("--every", type=positive, default=2, metavar="STEPS", help="environment steps from picture to picture (%(default)s)")
+    add(
+        "--every",
+        type=positive,
+        default=2,
+        metavar="STEPS",
+        help="environment steps from picture to picture (%(default)s)",
+    )
     add("--fps", type=float, help="pictures a second (as many as make it run at the world's own speed)")
-    add("--pixels", type=positive, help=f"width of each episode's picture ({LARGE}; {SMALL} for more than {FEW} on a sheet)")
+    add(
+        "--pixels",
+        type=positive,
+        help=f"width of each picture ({LARGE}; {SMALL} in a strip, or where more than {FEW} stand side by side)",
+    )
     add("--columns", type=positive, help="episodes in a row of a sheet (as many as rows)")
     add("--overwrite", action="store_true", help="replace files that are there")
 
@@ -63,6 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from kinetix_ued.benchmarks.filming import film_parts, shots
     from kinetix_ued.benchmarks.methods import load_methods, shared_environment
+    from kinetix_ued.viewer.film import film_speed
 
     out, is_folder = Path(arguments.out), _is_folder(arguments)
     _refuse(out, is_folder, arguments.overwrite)
@@ -71,6 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--tries {tries} are fewer than --attempts {arguments.attempts}: play as many as are shown")
     methods = load_methods([arguments.policy], checkpoint_of(arguments.checkpoint))
     base = shared_environment(methods, arguments.engine)
+    film_speed(arguments.pixels or LARGE, arguments.every, arguments.fps, base.frame_skip)
     suites = suites_of(arguments.levels, arguments.skip_bad)
     for suite in suites.values():
         tell_skipped(suite.skipped)
@@ -165,13 +192,21 @@ def _write_film(path: Path, episodes: Sequence[Any], arguments: argparse.Namespa
 
 
 def _write_folder(folder: Path, found: Sequence[Any], arguments: argparse.Namespace, pixels: int) -> None:
+    for shot, name in zip(found, _file_names(found, arguments.attempts > 1 or arguments.failures)):
+        _write_film(folder / name, [shot.episode], arguments, pixels, name)
+    print(f"{len(found)} films written to {folder}", file=sys.stderr)
+
+
+def _file_names(found: Sequence[Any], numbered: bool) -> list[str]:
+    """A name for the film of each attempt; names of levels come from files, and may hold anything."""
     several = len({shot.folder for shot in found}) > 1
+    names: list[str] = []
     for shot in found:
         name = f"{shot.folder}-{shot.level}" if several else shot.level
-        name += f"-attempt-{shot.attempt}" if arguments.attempts > 1 or arguments.failures else ""
-        name = re.sub(r"[^\w.+-]", "_", name)  # names of levels come from files, and may hold anything
-        _write_film(folder / f"{name}.gif", [shot.episode], arguments, pixels, name)
-    print(f"{len(found)} films written to {folder}", file=sys.stderr)
+        name = re.sub(r"[^\w.+-]", "_", name)[:100].lstrip(".") + f"-attempt-{shot.attempt}" * numbered
+        again = names.count(f"{name}.gif")
+        names.append(f"{name}-{again + 1}.gif" if again else f"{name}.gif")
+    return names
 
 
 def _write_strip(path: Path, found: Sequence[Any], arguments: argparse.Namespace, pixels: int) -> None:

@@ -33,9 +33,6 @@ GOAL, FAILURE, TIME_OUT, NOT_FINITE = "goal", "failure", "time-out", "not finite
 OUTCOMES = {GOAL: (0, 135, 60), FAILURE: (205, 40, 40), TIME_OUT: (190, 115, 0), NOT_FINITE: (125, 60, 170)}
 """Colours of the outcomes, dark enough to be read as text."""
 
-SUFFIXES = (".gif", ".png")
-"""Endings of the files that a film can be; PNG is animated then, and has all colours."""
-
 FRAMES_A_SECOND = 60
 """Frames of the world in a second."""
 
@@ -45,8 +42,14 @@ BORDER = 4
 LAST = 2.0
 """For how long the last picture stays before the film starts again [s]."""
 
-MOST_PIXELS = 3 * 10**9
-"""Most pixels of all pictures of a film together: it is put together in memory."""
+SLOWEST, FASTEST = 0.1, 50
+"""Pictures a second that every viewer shows at their true speed."""
+
+MOST_MEMORY = 3 * 10**9
+"""Most memory that a film may take while it is put together [byte]."""
+
+BYTES_A_PIXEL = {".gif": 1, ".png": 6}
+"""What its pictures take, by the ending of its file: Pillow keeps the indices of a GIF, and two copies of a PNG."""
 
 WINDOW = 16
 """Pictures of a film whose scenes are drawn together."""
@@ -81,7 +84,7 @@ class Episode:
         return step * self.frame_skip / FRAMES_A_SECOND
 
     def scene(self, step: int) -> Level:
-        """The level with its bodies where they are after so many steps, or, of a state that is not finite, before it."""
+        """The level with its bodies where they are after so many steps; the last state that is finite."""
         while step and not (np.isfinite(self.position[step - 1]).all() and np.isfinite(self.rotation[step - 1]).all()):
             step -= 1
         if not step:
@@ -147,11 +150,10 @@ def save_film(
     path = Path(path)
     refuse_film(path)
     refuse_unwritable(path, overwrite)
-    _refuse_size(episodes, pixels, columns, every)
-    if fps is None:
-        fps = FRAMES_A_SECOND / (every * episodes[0].frame_skip)
-    if not 0 < fps <= 50:
-        raise ValueError(f"a film has more than 0 and at most 50 pictures a second, not {fps:g}: use other fps or every")
+    if not episodes:
+        raise ValueError("a film needs at least one episode")
+    fps = film_speed(pixels, every, fps, episodes[0].frame_skip)
+    _refuse_size(episodes, pixels, columns, every, BYTES_A_PIXEL[path.suffix.lower()])
     total = film_length(episodes, every)
     gif = path.suffix.lower() == ".gif"
     colours = _gif_palette() if gif else None
@@ -163,14 +165,15 @@ def save_film(
                 progress(n, total)
 
     shown = images()
+    first, others = next(shown), shown if gif else list(shown)  # Pillow goes through those of a PNG twice
     options = {"disposal": 1, "optimize": False} if gif else {}
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as partial:
-        next(shown).save(
+        first.save(
             partial,
             format="GIF" if gif else "PNG",
             save_all=True,
-            append_images=shown,
+            append_images=others,
             duration=durations(total, fps),
             loop=0,
             **options,
@@ -230,22 +233,32 @@ def save_strip(
 
 def refuse_film(path: str | os.PathLike[str]) -> None:
     """Raise ValueError for a file that is no film by its ending."""
-    if Path(path).suffix.lower() not in SUFFIXES:
+    if Path(path).suffix.lower() not in BYTES_A_PIXEL:
         raise ValueError(f"{path}: films are GIF or animated PNG; name a file that ends in .gif or .png")
 
 
-def _refuse_size(episodes: Sequence[Episode], pixels: int, columns: int | None, every: int) -> None:
+def film_speed(pixels: int, every: int, fps: float | None, frame_skip: int) -> float:
+    """Pictures a second of a film with these settings; see ``save_film``.
+
+    Raises:
+        ValueError: for numbers that cannot be.
+    """
     check_resolution(pixels, SUPERSAMPLE)
     if every < 1:
         raise ValueError(f"every must be at least 1 step; got {every}")
-    if not episodes:
-        raise ValueError("a film needs at least one episode")
+    fps = FRAMES_A_SECOND / (every * frame_skip) if fps is None else fps
+    if not SLOWEST <= fps <= FASTEST:
+        raise ValueError(f"a film shows from {SLOWEST} to {FASTEST} pictures a second, not {fps:g}: set fps or every")
+    return fps
+
+
+def _refuse_size(episodes: Sequence[Episode], pixels: int, columns: int | None, every: int, cost: int) -> None:
     width, height = grid_for(len(episodes), (pixels, pixels), columns, lines=2).size
     count = film_length(episodes, every)
-    if max(width, height) > 2**16 - 1 or width * height * count > MOST_PIXELS:
+    if max(width, height) > 2**16 - 1 or cost * width * height * count > MOST_MEMORY:
         raise ValueError(
             f"{count} pictures of {width} x {height} pixels are too much for one film: use fewer levels or attempts, "
-            "fewer pixels, more steps from picture to picture (every), or a folder of films"
+            "fewer pixels, more steps from picture to picture (every), a GIF, or a folder of films"
         )
 
 
