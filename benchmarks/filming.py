@@ -15,8 +15,7 @@ from kinetix_ued.viewer import Episode
 from kinetix_ued.viewer.film import FAILURE, GOAL, NOT_FINITE, TIME_OUT
 
 from .evaluate import Evaluation
-from .methods import Method, Part, Play, parts_of, play_methods
-from .methods import _play as play_quietly
+from .methods import Method, Part, Play, parts_of, play_methods, play_silently
 from .suite import Suite
 
 
@@ -59,7 +58,7 @@ def shots(
     tries: int | None = None,
     failures: bool = False,
     greedy: bool = False,
-    play: Play = play_quietly,
+    play: Play = play_silently,
 ) -> list[Shot]:
     """The first attempts at each level of a suite, or the first that do not reach the goal.
 
