@@ -84,7 +84,7 @@ class Episode:
         return step * self.frame_skip / FRAMES_A_SECOND
 
     def scene(self, step: int) -> Level:
-        """The level with its bodies where they are after so many steps; the last state that is finite."""
+        """The level with its bodies where they are after so many steps, or were when the state was last finite."""
         while step and not (np.isfinite(self.position[step - 1]).all() and np.isfinite(self.rotation[step - 1]).all()):
             step -= 1
         if not step:
