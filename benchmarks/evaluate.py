@@ -33,6 +33,25 @@ STEPS_BETWEEN_REPORTS = 64
 """Steps of all slots before the host looks at how far they are, and at Ctrl-C."""
 
 
+MOST_RECORDED = 4 * 10**9
+"""Most memory that a recording may take [byte]."""
+
+
+@struct.dataclass
+class Recording:
+    """Where the bodies were in the first R attempts at each of L levels.
+
+    Attributes:
+        position: centres of mass after each step [m], zero after the last one (L, R, T, N, 2)
+        rotation: [rad], likewise (L, R, T, N)
+        failed: green touched red (L, R) bool
+    """
+
+    position: Any
+    rotation: Any
+    failed: Any
+
+
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
     """What L levels x A attempts came to.
@@ -47,6 +66,7 @@ class Evaluation:
         seconds: wall clock, compilation included
         suite: what was played, in the size it was played in; None where it was a plain batch of levels
         env: what it was played in
+        recording: of as many attempts as ``evaluate`` was asked to record; None where it was asked for none
     """
 
     solved: np.ndarray
@@ -58,6 +78,7 @@ class Evaluation:
     seconds: float
     suite: Suite | None = None
     env: KinetixEnv | None = None
+    recording: Recording | None = None
 
     @property
     def attempts(self) -> int:
@@ -103,6 +124,7 @@ class _Play:
         dealt: episodes given to slots () int32
         steps: steps of all slots () int32
         solved, returns, lengths, nonfinite: of the episodes that ended (E)
+        recording: of the first episodes (R * L, ...); None where nothing is recorded
     """
 
     key: jax.Array
@@ -117,6 +139,7 @@ class _Play:
     returns: jax.Array
     lengths: jax.Array
     nonfinite: jax.Array
+    recording: Recording | None
 
 
 def evaluate(
@@ -130,6 +153,7 @@ def evaluate(
     batch: int | None = None,
     params: EnvParams | None = None,
     progress: Callable[[int, int], None] | None = None,
+    record: int = 0,
 ) -> Evaluation:
     """Play every level ``attempts`` times. The same arguments give the same numbers.
 
@@ -144,14 +168,18 @@ def evaluate(
         batch: environments side by side, at most; 256 by default. Memory grows with it.
         params: of the environment; its defaults otherwise.
         progress: called with episodes ended and episodes in all, now and then.
+        record: attempts at each level whose bodies are followed from step to step, the first ones. It changes no
+            number.
 
     Raises:
         ValueError: for an unknown suite, a single level, levels of another size than the environment's, a policy that
-            does not fit (with what would), or numbers below 1.
+            does not fit (with what would), numbers below 1, or a recording of more than ``MOST_RECORDED`` bytes.
     """
     for name, value in (("attempts", attempts), ("batch", batch)):
         if value is not None and value < 1:
             raise ValueError(f"{name} must be at least 1; got {value}")
+    if not 0 <= record <= attempts:
+        raise ValueError(f"record must be from 0 to the {attempts} attempts that are played; got {record}")
     if env is not None and not isinstance(env, KinetixEnv):
         raise ValueError("evaluate plays episodes to their end: give it a KinetixEnv, not a wrapper that restarts them")
     if isinstance(suite, str):
@@ -177,15 +205,22 @@ def evaluate(
     slots = min(episodes, batch or BATCH)
     levels = jax.tree.map(jnp.asarray, levels)
     params = env.default_params if params is None else params
+    steps = int(np.max(params.max_steps)) if record else 0
+    if (needed := 12 * len(levels) * record * steps * env.size.bodies) > MOST_RECORDED:
+        raise ValueError(
+            f"recording {record} attempts at {len(levels)} levels takes {needed / 1e9:.1f} GB, more than "
+            f"{MOST_RECORDED / 1e9:.0f}: record fewer attempts or levels"
+        )
     static = {"env": env, "compiled_in": compiled_in, "kind": kind_of(argument)}
-    play = _start(argument, levels, params, key, slots=slots, episodes=episodes, **static)
+    room = {"slots": slots, "episodes": episodes, "recorded": (len(levels) * record, steps)}
+    play = _start(argument, levels, params, key, **room, **static)
     while (ended := int(play.dealt) - int((play.episode < episodes).sum())) < episodes:
         if progress is not None:
             progress(ended, episodes)
         play = _go_on(argument, levels, params, play, greedy=greedy, **static)
     if progress is not None:
         progress(episodes, episodes)
-    by_level = lambda x: np.asarray(x).reshape(attempts, len(levels)).T
+    by_level = lambda x: np.asarray(x).reshape(-1, len(levels), *x.shape[1:]).swapaxes(0, 1)
     lengths = by_level(play.lengths)
     steps = int(lengths.sum(dtype=np.int64))
     return Evaluation(
@@ -198,6 +233,7 @@ def evaluate(
         seconds=time.perf_counter() - began,
         suite=dataclasses.replace(suite, levels=levels) if isinstance(suite, Suite) else None,
         env=env,
+        recording=jax.tree.map(by_level, play.recording),
     )
 
 
@@ -211,8 +247,10 @@ def _hashable(policy: Any) -> Any:
     return policy
 
 
-@functools.partial(jax.jit, static_argnames=("slots", "episodes", "env", "compiled_in", "kind"))
-def _start(policy, levels, params, key, *, slots: int, episodes: int, env: KinetixEnv, compiled_in, kind) -> _Play:
+@functools.partial(jax.jit, static_argnames=("slots", "episodes", "recorded", "env", "compiled_in", "kind"))
+def _start(
+    policy, levels, params, key, *, slots: int, episodes: int, recorded: tuple[int, int], env, compiled_in, kind
+) -> _Play:
     policy = policy if compiled_in is None else compiled_in
     number = jnp.arange(slots, dtype=jnp.int32)
     return _Play(
@@ -228,7 +266,15 @@ def _start(policy, levels, params, key, *, slots: int, episodes: int, env: Kinet
         returns=jnp.zeros(episodes, jnp.float32),
         lengths=jnp.zeros(episodes, jnp.int32),
         nonfinite=jnp.zeros(episodes, bool),
+        recording=_empty_recording(*recorded, env.size.bodies),
     )
+
+
+def _empty_recording(episodes: int, steps: int, bodies: int) -> Recording | None:
+    if not episodes:
+        return None
+    shape = episodes, steps, bodies
+    return Recording(jnp.zeros((*shape, 2), jnp.float32), jnp.zeros(shape, jnp.float32), jnp.zeros(episodes, bool))
 
 
 @functools.partial(jax.jit, static_argnames=("greedy", "env", "compiled_in", "kind"))
@@ -247,6 +293,14 @@ def _go_on(policy, levels, params, play: _Play, *, greedy: bool, env: KinetixEnv
         ended = done & (play.episode < episodes)
         place = jnp.where(ended, play.episode, episodes)  # one past the end: dropped
         note = lambda results, values: results.at[place].set(values, mode="drop")
+        recording = play.recording
+        if recording is not None:  # episodes beyond those it has room for are dropped
+            follow = lambda poses, now: poses.at[play.episode, play.length].set(now, mode="drop")
+            recording = Recording(
+                position=follow(recording.position, state.world.position),
+                rotation=follow(recording.rotation, state.world.rotation),
+                failed=note(recording.failed, info["failure"]),
+            )
         play = play.replace(
             key=key,
             state=state,
@@ -258,8 +312,10 @@ def _go_on(policy, levels, params, play: _Play, *, greedy: bool, env: KinetixEnv
             returns=note(play.returns, total),
             lengths=note(play.lengths, length),
             nonfinite=note(play.nonfinite, info["nonfinite"]),
+            recording=None,  # large, and nothing for the branches to copy
         )
-        return jax.lax.cond(ended.any(), deal, lambda play, ended: play, play, ended)
+        play = jax.lax.cond(ended.any(), deal, lambda play, ended: play, play, ended)
+        return play.replace(recording=recording)
 
     def deal(play: _Play, ended: jax.Array) -> _Play:
         """Give the next episodes to the slots whose episode has ended."""

@@ -98,21 +98,32 @@ def load_methods(entries: Sequence[str], checkpoint: str | int = "latest") -> li
     Raises:
         ValueError: for a folder without runs, a run or a name that comes twice.
     """
+    methods = []
+    for name, sources in named_sources(entries).items():
+        runs = () if is_baseline(sources[0]) else tuple(_loaded(source, checkpoint) for source in sources)
+        methods.append(Method(name, tuple(sources), runs))
+    return methods
+
+
+def named_sources(entries: Sequence[str]) -> dict[str, list[str]]:
+    """The methods of a command line by name, each with the sources of its runs; see ``load_methods``, which loads them.
+
+    Raises:
+        ValueError: likewise.
+    """
     parsed = [_parse(entry) for entry in dict.fromkeys(entries)]
     own = [Path(given).resolve().name for name, _, given in parsed if name is None]
-    methods = []
+    found: dict[str, list[str]] = {}
     for name, sources, given in parsed:
         if name is None:  # a folder's own name, or its path where two share one
             name = Path(given).resolve().name
             name = name if own.count(name) == 1 else given
         if twice := next((source for source in sources if sources.count(source) > 1), None):
             raise ValueError(f"{twice} comes twice among the runs of {name}: name every run once")
-        runs = () if is_baseline(sources[0]) else tuple(_loaded(source, checkpoint) for source in sources)
-        methods.append(Method(name, tuple(sources), runs))
-    names = [method.name for method in methods]
-    if repeated := next((name for name in names if names.count(name) > 1), None):
-        raise ValueError(f"two policies are called {repeated}: give one another name, as name=FOLDER")
-    return methods
+        if name in found:
+            raise ValueError(f"two policies are called {name}: give one another name, as name=FOLDER")
+        found[name] = sources
+    return found
 
 
 def _parse(entry: str) -> tuple[str | None, list[str], str]:
@@ -234,7 +245,7 @@ Play = Callable[..., Evaluation]
 """``play(title, policy, suite, env, key=..., attempts=..., greedy=..., batch=...)``: ``evaluate``, told who plays."""
 
 
-def _play(title: str, policy: Policy, suite: Suite, env: KinetixEnv, **options: Any) -> Evaluation:
+def play_silently(title: str, policy: Policy, suite: Suite, env: KinetixEnv, **options: Any) -> Evaluation:
     return evaluate(policy, suite, env=env, **options)
 
 
@@ -245,7 +256,7 @@ def play_methods(
     key: jax.Array,
     name: str = "",
     worst: bool = False,
-    play: Play = _play,
+    play: Play = play_silently,
     **options: Any,
 ) -> Played:
     """Evaluate every run of every method on a suite.
@@ -301,4 +312,5 @@ def _joined(evaluations: Sequence[Evaluation], members: Sequence[np.ndarray], le
         idle_steps=sum(e.idle_steps for e in evaluations),
         seconds=sum(e.seconds for e in evaluations),
         env=None,
+        recording=None,
     )

@@ -26,6 +26,8 @@ COMMANDS = {
     "solve": ("solve", "search for actions that solve levels, and record them"),
     "leaderboard": ("leaderboard", "make the table of results from what eval --json wrote"),
     "replay": ("replay", "play recorded actions in a level"),
+    "curves": ("curves", "draw the learning curves of runs"),
+    "film": ("film", "film an agent at its levels"),
     "agents": ("agents", "list, show, save and import trained agents"),
     "levels": ("levels", "sample, draw, check, count and convert levels"),
     "bench": ("bench", "measure speed on this machine"),

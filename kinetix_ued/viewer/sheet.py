@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import os
@@ -33,6 +34,9 @@ AT_ONCE = 16
 
 GAP, BORDER, FONT_SIZE = 10, 1, 13
 """Space between pictures, width of the line around each, height of titles [pixel]."""
+
+LINE_HEIGHT = FONT_SIZE + 4
+"""Distance of lines of text [pixel]."""
 
 PAPER, LINE, TEXT = (245, 245, 245), (120, 120, 120), (30, 30, 30)
 """Colours of the sheet."""
@@ -78,6 +82,89 @@ def _draw(levels: Level, worlds: WorldState | None, pixels: int) -> jax.Array:
     return jax.lax.map(one, (levels, worlds), batch_size=min(AT_ONCE, len(levels)))
 
 
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """Where pictures of one shape stand on a sheet, row by row, each with lines of text below it.
+
+    Attributes:
+        count: of pictures
+        columns: pictures in a row
+        height, width: of a picture [pixel]
+        lines: of text below each
+    """
+
+    count: int
+    columns: int
+    height: int
+    width: int
+    lines: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the sheet [pixel]."""
+        step_x, step_y = self._steps
+        return self.columns * step_x + GAP, -(-self.count // self.columns) * step_y + GAP
+
+    @property
+    def _steps(self) -> tuple[int, int]:
+        text = FONT_SIZE + 8 + (self.lines - 1) * LINE_HEIGHT if self.lines else 0
+        return self.width + 2 * BORDER + GAP, self.height + 2 * BORDER + text + GAP
+
+    def corner(self, i: int) -> tuple[int, int]:
+        """Left and top of picture ``i`` [pixel]."""
+        step_x, step_y = self._steps
+        return GAP + i % self.columns * step_x + BORDER, GAP + i // self.columns * step_y + BORDER
+
+    def paper(self) -> Image.Image:
+        """The sheet with nothing on it."""
+        from PIL import Image
+
+        return Image.new("RGB", self.size, PAPER)
+
+    def put(
+        self, paper: Image.Image, i: int, image: np.ndarray, colour: tuple[int, int, int] = LINE, border: int = BORDER
+    ) -> None:
+        """Draw picture ``i``, (height, width, 3) uint8, within a border of so many pixels."""
+        from PIL import Image, ImageDraw
+
+        left, top = self.corner(i)
+        box = left - border, top - border, left + self.width + border - 1, top + self.height + border - 1
+        ImageDraw.Draw(paper).rectangle(box, fill=colour)
+        paper.paste(Image.fromarray(image), (left, top))
+
+    def write(self, paper: Image.Image, i: int, line: int, text: str, colour: tuple[int, int, int] = TEXT) -> None:
+        """Write a line of text below picture ``i``, shortened in its middle where it is wider than the picture."""
+        from PIL import ImageDraw
+
+        left, top = self.corner(i)
+        place = left + self.width / 2, top + self.height + BORDER + 4 + line * LINE_HEIGHT
+        ImageDraw.Draw(paper).text(place, _line_of(text, self.width), fill=colour, font=_font(), anchor="ma")
+
+
+def grid_for(count: int, shape: tuple[int, ...], columns: int | None, lines: int) -> Grid:
+    """The grid for a number of pictures of (H, W) pixels; it has about as many rows as columns if no number is given.
+
+    Raises:
+        ValueError: for a number of columns below 1.
+    """
+    columns = min(count, math.ceil(math.sqrt(count)) if columns is None else columns)
+    if columns < 1:
+        raise ValueError(f"columns must be at least 1; got {columns}")
+    return Grid(count, columns, *shape, lines)
+
+
+@functools.cache
+def _font() -> Any:
+    from PIL import ImageFont
+
+    return ImageFont.load_default(FONT_SIZE)
+
+
+@functools.lru_cache(maxsize=4096)  # films write the same titles on every frame
+def _line_of(text: str, width: int) -> str:
+    return shortened(text, lambda text: _font().getlength(text) <= width)
+
+
 def sheet(images: Any, titles: Sequence[str] | None = None, columns: int | None = None) -> Image.Image:
     """Pictures of one size in rows, each with its title below; a title too wide is shortened in its middle.
 
@@ -89,8 +176,6 @@ def sheet(images: Any, titles: Sequence[str] | None = None, columns: int | None 
     Raises:
         ValueError: no image, images that differ in shape, or another number of titles.
     """
-    from PIL import Image, ImageDraw, ImageFont
-
     images = [np.asarray(image) for image in images]
     if not images:
         raise ValueError("a sheet needs at least one picture")
@@ -98,25 +183,12 @@ def sheet(images: Any, titles: Sequence[str] | None = None, columns: int | None 
         raise ValueError(f"a sheet needs pictures (H, W, 3) of one size; got {sorted({i.shape for i in images})}")
     if titles is not None and len(titles) != len(images):
         raise ValueError(f"{len(images)} pictures need as many titles; got {len(titles)}")
-    columns = min(len(images), math.ceil(math.sqrt(len(images))) if columns is None else columns)
-    if columns < 1:
-        raise ValueError(f"columns must be at least 1; got {columns}")
-
-    height, width = images[0].shape[:2]
-    font = ImageFont.load_default(FONT_SIZE)
-    label = 0 if titles is None else FONT_SIZE + 8
-    step_x, step_y = width + 2 * BORDER + GAP, height + 2 * BORDER + label + GAP
-    rows = -(-len(images) // columns)
-    paper = Image.new("RGB", (columns * step_x + GAP, rows * step_y + GAP), PAPER)
-    draw = ImageDraw.Draw(paper)
+    grid = grid_for(len(images), images[0].shape[:2], columns, lines=0 if titles is None else 1)
+    paper = grid.paper()
     for i, image in enumerate(images):
-        left, top = GAP + i % columns * step_x, GAP + i // columns * step_y
-        right, bottom = left + width + 2 * BORDER, top + height + 2 * BORDER
-        draw.rectangle((left, top, right - 1, bottom - 1), fill=LINE)
-        paper.paste(Image.fromarray(image), (left + BORDER, top + BORDER))
+        grid.put(paper, i, image)
         if titles is not None:
-            text = shortened(str(titles[i]), lambda text: font.getlength(text) <= width)
-            draw.text(((left + right) / 2, bottom + 4), text, fill=TEXT, font=font, anchor="ma")
+            grid.write(paper, i, 0, str(titles[i]))
     return paper
 
 
