@@ -27,9 +27,11 @@ from kinetix_ued.generators import (
     DRAW_RATIO,
     GENERATORS,
     Generator,
+    ListedLevels,
     excluding,
     filtered,
     hash_array,
+    listed_levels,
     make_filter,
     refuse_held_out,
     sampler,
@@ -96,18 +98,22 @@ def build_network(config: TrainConfig, env: KinetixEnv) -> Policy:
 def build_sampler(config: TrainConfig, generator: Generator | None = None) -> tuple[Sampler, int]:
     """What makes new levels, ``sample(key, n)``, and how many environment steps it simulates for each of them.
 
-    Levels of the holdout suites are drawn again, unless ``config`` allows them.
+    Levels of the holdout suites are drawn again, unless ``config`` allows them; listed ones are refused.
 
     Args:
-        config: names generator, size and filters.
-        generator: used instead of the one that ``config`` names.
+        config: names the generator or the levels, size and filters.
+        generator: used instead of what ``config`` names.
 
     Raises:
-        ValueError: for a generator of the user's that makes levels of the holdout suites.
+        ValueError: for a generator of the user's that makes levels of the holdout suites, or a list that holds some.
     """
-    generator = config.generator if generator is None else generator
+    if generator is None:
+        generator = listed_levels(config.level_paths, config.size) if config.levels else config.generator
     sample = sampler(generator, config.size)
-    if not config.allow_holdout:
+    if isinstance(generator, ListedLevels):
+        if not config.allow_holdout:
+            refuse_held_out(generator.levels, generator.names, "the levels to train on")
+    elif not config.allow_holdout:
         if generator not in GENERATORS:
             _refuse_holdout(sample)
         sample = excluding(sample, hash_array())

@@ -96,6 +96,11 @@ class TrainConfig:
     """Share of the buffer that must be full before levels are replayed."""
     generator: str = "random"
     """Where new levels come from: a generator's name, or path/to/file.py:function for one of your own."""
+    levels: str = ""
+    """Level files, folders of them and lists of such (.txt) to train on, with commas between them, instead of a generator's
+    levels; smaller ones are padded to the size of the run."""
+    levels_hash: str = ""
+    """SHA-256 of those levels' contents, noted when training starts."""
     curriculum_code: str = ""
     """SHA-256 of the curriculum's own file, noted when training starts; empty for a curriculum of this package."""
     generator_code: str = ""
@@ -182,6 +187,11 @@ class TrainConfig:
         return tuple(name.strip() for name in self.filters.split(",") if name.strip())
 
     @property
+    def level_paths(self) -> tuple[str, ...]:
+        """The files, folders and lists in ``levels``."""
+        return tuple(path.strip() for path in self.levels.split(",") if path.strip())
+
+    @property
     def curriculum_options(self) -> dict[str, Any]:
         """The settings in ``options``, numbers and truth values as such, everything else as text.
 
@@ -247,14 +257,14 @@ class TrainConfig:
 NEUTRAL_FIELDS = frozenset(
     "preset out checkpoint_every keep_checkpoints progress tensorboard csv wandb snapshot_every stop_at_solve_rate "
     "solve_rate_window eval_levels eval_attempts eval_every eval_seed selection_levels selection_seed curriculum_code "
-    "generator_code accept_changed_code".split()
+    "generator_code accept_changed_code levels".split()
 )
 """Fields that may change between the parts of a resumed run: they do not touch what is learned.
 
-Files of the user's are compared on their own, see ``own_code``.
+Files of the user's are compared on their own, see ``own_code``; of levels, ``levels_hash`` is compared.
 """
 
-NOTED_FIELDS = ("curriculum_code", "generator_code")
+NOTED_FIELDS = ("curriculum_code", "generator_code", "levels_hash")
 """Fields that training fills in itself."""
 
 CUSTOM = "custom"
@@ -347,6 +357,10 @@ def _check_names(config: TrainConfig) -> None:
         if name not in known and not own_choice and not (pluggable and (name == CUSTOM or names_a_file(name))):
             hint = ", or path/to/file.py:function" if pluggable else ""
             raise ValueError(f"unknown {field} {name!r}: use one of {', '.join(known)}{hint}")
+    if config.levels and config.generator != TrainConfig.generator:
+        raise ValueError(
+            f"levels are played in place of generated ones: leave levels out, or generator={config.generator!r}"
+        )
     _check_score(config)
     for name in config.filter_names:
         if name not in FILTERS:

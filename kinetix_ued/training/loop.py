@@ -39,6 +39,7 @@ from .memory import refuse_too_large
 from .metrics import Callback
 from .own_code import keep_code, located, refuse_changed_code
 from .own_curriculum import check_curriculum, try_curriculum
+from .own_levels import keep_levels, refuse_changed_levels, with_levels_noted
 from .recorder import Recorder
 from .run import (
     CHECKPOINTS,
@@ -191,8 +192,10 @@ def _train(
             config = dataclasses.replace(config, **{name: CUSTOM})
         elif getattr(config, name) == CUSTOM:
             raise ValueError(f"this run was started with a {name} of its own: pass the same one as {name}=")
+        if passed is not None and config.levels:
+            raise ValueError(f"a {name} passed as functions brings its own levels: leave levels out, or the {name}")
     validate(config)
-    config = located(config)
+    config = with_levels_noted(located(config))
     _each_seed(config, resume)  # refuses what it can before anything is compiled
     program = _program(_shared(config), curriculum, generator)
     example = jax.eval_shape(program.init, jax.random.key(config.seed))
@@ -252,7 +255,7 @@ def _shared(config: TrainConfig) -> TrainConfig:
     """The configuration with a standard value for whatever the compiled functions do not depend on."""
     shared = {name: value for name, value in decisive(config).items() if name not in ("seed", "init_from")}
     # A file of the user's in full: another folder, or another content, is another program.
-    shared |= {name: getattr(config, name) for name in ("curriculum", "generator", *NOTED_FIELDS)}
+    shared |= {name: getattr(config, name) for name in ("curriculum", "generator", "levels", *NOTED_FIELDS)}
     return dataclasses.replace(TrainConfig(), **shared)
 
 
@@ -305,6 +308,7 @@ def _begin(
         )
     write_config(path, config)
     keep_code(path, config)
+    keep_levels(path, config)
     state = program.init(jax.random.key(config.seed)) if saved is None else jax.tree.map(jnp.asarray, saved.tree)
     if saved is None and config.init_from:
         checkpoint.save(path / INITIAL, first_params, update=0, config=decisive(config), host={}, keep=1)
@@ -381,6 +385,7 @@ def _each_seed(config: TrainConfig, resume: bool) -> list[TrainConfig]:
         # Of several runs, the last may not have been begun when the first ones were stopped.
         if config.seeds == 1 or (Path(own.out) / CONFIG).exists():
             saved = read_config(own.out)
+            refuse_changed_levels(dataclasses.replace(saved, out=own.out), own)
             checkpoint.refuse_other_config(decisive(saved), decisive(own), Path(own.out))
             refuse_changed_code(dataclasses.replace(saved, out=own.out), own)
     return [dataclasses.replace(own, accept_changed_code=False) for own in found]  # accepted this once
