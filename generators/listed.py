@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,12 +23,15 @@ class ListedLevels:
     Attributes:
         names: of the levels (n)
         levels: of one size, with a leading axis n, as NumPy arrays
-        digest: SHA-256 of the levels' contents in their order, 64 hexadecimal digits; their size does not matter
     """
 
     names: tuple[str, ...]
     levels: Level
-    digest: str
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of the levels' contents in their order, 64 hexadecimal digits; their size does not matter."""
+        return hashlib.sha256(" ".join(hash_texts(self.levels)).encode("ascii")).hexdigest()
 
     def __call__(self, key: jax.Array, size: str | Size) -> Level:
         """One level.
@@ -82,9 +86,4 @@ def listed_levels(paths: Iterable[str | Path], size: str | Size) -> ListedLevels
     named = dict(zip(level_names(files), files, strict=True))
     levels = read_levels(named).levels
     batch = stack_levels(list(levels.values()), size, [str(named[name]) for name in levels])
-    return ListedLevels(tuple(levels), jax.tree.map(np.asarray, batch), digest_of(batch))
-
-
-def digest_of(levels: Level) -> str:
-    """SHA-256 of the contents of n levels, in their order."""
-    return hashlib.sha256(" ".join(hash_texts(levels)).encode("ascii")).hexdigest()
+    return ListedLevels(tuple(levels), jax.tree.map(np.asarray, batch))

@@ -96,9 +96,8 @@ def test_fine_tuning_resumes_and_notices_changed_levels(folder, tmp_path):
     before = train(preset("tiny", **FIELDS, out=str(tmp_path / "before")))
     agent = tmp_path / "agent.safetensors"
     save_agent(agent, before, name="before")
-    config = preset(
-        "tiny", **FIELDS, levels=f"{own}, {own}/0.json", init_from=str(agent), schedule="constant", out=str(tmp_path / "run")
-    )
+    levels, out = f"{own}, {own}/0.json", str(tmp_path / "run")
+    config = preset("tiny", **FIELDS, levels=levels, init_from=str(agent), schedule="constant", out=out)
     whole = train(preset("tiny", **config.to_dict() | {"out": str(tmp_path / "whole"), "steps": 2 * config.steps}))
     begun = train(config)
     assert begun.config.levels_hash == listed_levels([own], "s").digest

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from .imitation import Lesson, imitation_loss
 from .policy import Carry, Params, Policy
 
 Metrics = dict[str, jax.Array]
@@ -41,6 +42,7 @@ class Batch(NamedTuple):
             numbers it holds, NaN included; anything that broadcasts to (T, B)
         carry: the policy's before the first step, (B, ...) or ()
         parts: parts of the action that can matter, and that ``log_prob`` counts (T, B, parts) bool; None: all
+        lesson: what a teacher says about the same decisions, to imitate it; None without a teacher
     """
 
     observation: Any
@@ -52,6 +54,7 @@ class Batch(NamedTuple):
     weight: jax.Array | float = 1.0
     carry: Carry = ()
     parts: jax.Array | None = None
+    lesson: Lesson | None = None
 
 
 def make_optimiser(learning_rate: optax.ScalarOrSchedule, max_grad_norm: float = 1.0) -> optax.GradientTransformation:
@@ -72,18 +75,21 @@ def ppo_loss(
     clip: float = 0.2,
     value_coefficient: float = 0.5,
     entropy_coefficient: float = 0.01,
+    imitating: jax.Array | bool = False,
 ) -> tuple[jax.Array, Metrics]:
     """The loss of a (mini)batch, and what it is made of. Advantages are normalised within the batch.
 
-    A feed-forward policy takes any leading axes, a recurrent one (T, B).
+    A feed-forward policy takes any leading axes, a recurrent one (T, B). Where the batch has a lesson, metrics have
+    ``imitation`` and ``agreement`` too, see ``imitation_loss``; they are NaN while the teacher is not imitated.
 
     Args:
         clip: how far the probability ratio may leave 1, and the value its old estimate, before gradients stop
         value_coefficient: weight of the value loss
         entropy_coefficient: weight of the entropy bonus
+        imitating: imitate the teacher of ``batch.lesson`` instead of raising the returns; the value loss stays () bool
     """
     weight = jnp.broadcast_to(batch.weight, batch.log_prob.shape).astype(jnp.float32)
-    batch = _without_unweighted(batch, weight > 0)
+    batch = _without_unweighted(batch, _used(batch))
     mean = lambda x: (weight * x).sum() / jnp.maximum(weight.sum(), 1e-8)
 
     distribution, value = policy.unroll(params, batch.carry, batch.observation, batch.reset)
@@ -98,6 +104,11 @@ def ppo_loss(
     value_loss = 0.5 * mean(jnp.maximum((value - target) ** 2, (near_old - target) ** 2))
     entropy = mean(distribution.entropy(batch.parts))
     loss = policy_loss + value_coefficient * value_loss - entropy_coefficient * entropy
+    taught = {}
+    if batch.lesson is not None:
+        taught = imitation_loss(distribution, batch.lesson)
+        loss = jnp.where(imitating, taught["imitation"] + value_coefficient * value_loss, loss)
+        taught = {name: jnp.where(imitating, value, jnp.nan) for name, value in taught.items()}
     metrics = {
         "total": loss,
         "policy_loss": policy_loss,
@@ -105,6 +116,7 @@ def ppo_loss(
         "entropy": entropy,
         "approx_kl": mean(ratio - 1 - log_ratio),
         "clip_fraction": mean((jnp.abs(ratio - 1) > clip).astype(jnp.float32)),
+        **taught,
     }
     return loss, metrics
 
@@ -121,13 +133,15 @@ def ppo_update(
     clip: float = 0.2,
     value_coefficient: float = 0.5,
     entropy_coefficient: float = 0.01,
+    imitating: jax.Array | bool = False,
 ) -> tuple[TrainState, Metrics]:
     """The state after ``epochs`` passes over a batch, each in ``minibatches`` parts shuffled anew, and mean metrics.
 
     A feed-forward policy learns from shuffled transitions, a recurrent one from whole environments.
 
     Metrics: total (the loss), policy_loss, value_loss, entropy, approx_kl, clip_fraction, grad_norm (before clipping),
-    and explained_variance: the share of the returns' variance that the old values explain.
+    and explained_variance: the share of the returns' variance that the old values explain. With a teacher also
+    imitation and agreement, see ``ppo_loss``.
 
     Raises:
         ValueError: for minibatches that do not divide the transitions (the environments, where recurrent).
@@ -146,7 +160,7 @@ def ppo_update(
 
     def loss(params: Params, part: Batch) -> tuple[jax.Array, Metrics]:
         coefficients = {"value_coefficient": value_coefficient, "entropy_coefficient": entropy_coefficient}
-        return ppo_loss(policy, params, part, clip=clip, **coefficients)
+        return ppo_loss(policy, params, part, clip=clip, imitating=imitating, **coefficients)
 
     def minibatch(state: TrainState, index: jax.Array) -> tuple[TrainState, Metrics]:
         # Gathered by index: a shuffled copy of all data would double the memory.
@@ -164,6 +178,12 @@ def ppo_update(
     metrics = jax.tree.map(jnp.mean, metrics)
     metrics["explained_variance"] = _explained_variance(batch)
     return state, metrics
+
+
+def _used(batch: Batch) -> jax.Array:
+    """Transitions that any part of the loss counts, bool."""
+    own = jnp.broadcast_to(batch.weight, batch.log_prob.shape) > 0
+    return own if batch.lesson is None else own | (batch.lesson.weight > 0)
 
 
 def _without_unweighted(batch: Batch, keep: jax.Array) -> Batch:

@@ -186,6 +186,11 @@ def build_learner(config: TrainConfig, env: KinetixEnv, network: Policy) -> Lear
     def learn(
         key: jax.Array, agent: TrainState, seen: Trajectory, last_value: jax.Array, carry: Any, weight: jax.Array
     ) -> tuple[TrainState, dict[str, jax.Array]]:
+        lesson, imitating, known = seen.lesson, False, weight
+        if lesson is not None:
+            # The critic, and PPO after the imitation, learn from what the student did itself.
+            imitating = agent.step < config.imitation_gradient_steps
+            lesson, weight = lesson._replace(weight=lesson.weight * weight), weight & lesson.own
         batch = Batch(
             observation=seen.observation,
             action=seen.action,
@@ -198,6 +203,7 @@ def build_learner(config: TrainConfig, env: KinetixEnv, network: Policy) -> Lear
             reset=seen.reset,
             weight=weight,
             carry=carry,
+            lesson=lesson,
         )
         agent, losses = ppo_update(
             key,
@@ -210,10 +216,11 @@ def build_learner(config: TrainConfig, env: KinetixEnv, network: Policy) -> Lear
             clip=config.clip,
             value_coefficient=config.value_coefficient,
             entropy_coefficient=config.entropy,
+            imitating=imitating,
         )
         if isinstance(network, NormalisedPolicy):
             # After learning: until then the policy sees what it saw when it acted, or its ratios would not start at 1.
-            agent = agent._replace(params=network.absorb(agent.params, seen.observation, weight))
+            agent = agent._replace(params=network.absorb(agent.params, seen.observation, known))
         return agent, losses
 
     return Learner(init, learn)
