@@ -185,17 +185,18 @@ def _stepping(network: Any, params: Any, rules: Any, env: Any, clock: _Clock) ->
             act = select(leads, memory.action, action)
             after, gain, over, info = jax.vmap(env.advance, in_axes=(0, 0, None))(state, act, moment_limits)
             ended = {"goal": goal | (info["goal"] & ~done), "nonfinite": nonfinite | (info["nonfinite"] & ~done)}
+            gain = jnp.where(first, info["goal"].astype(jnp.float32) - info["failure"], gain)
             reward = reward + jnp.where(done, 0.0, gain)
             state = select(done, state, after)
             return (memory, state, reward, done | over, *ended.values()), (memory.distribution, ~done)
 
         never = jnp.zeros(leads.shape, bool)
+        first = state.time == 0  # nobody has come nearer than before in the first step of an episode, however long it is
         state = state.replace(time=state.time * clock.moments)
         carry = memory, state, jnp.zeros(leads.shape, jnp.float32), never, never, never
         carry, (said, counted) = jax.lax.scan(moment, carry, jax.random.split(key, clock.moments))
         memory, state, reward, done, goal, nonfinite = carry
-        first = lambda tree: jax.tree.map(lambda x: x[0], tree)
-        said = first(said) if clock.moments == 1 else said.average(counted.astype(jnp.float32))
+        said = said.average(counted.astype(jnp.float32)) if clock.moments > 1 else jax.tree.map(lambda x: x[0], said)
         state = state.replace(time=-(-state.time // clock.moments))
         return memory, state, reward, done, goal, nonfinite, said
 
