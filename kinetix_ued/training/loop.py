@@ -204,6 +204,7 @@ def _train(
         if config.levels or generator is not None or curriculum is not None or config.curriculum != "dr":
             raise ValueError("proofs bring the levels that they solve: leave levels, generator and curriculum out")
         generator = teacher.levels
+        config = dataclasses.replace(config, filters="")  # each of them is proved
     _each_seed(config, resume)  # refuses what it can before anything is compiled
     if teacher is not None and teacher.note:
         print(teacher.note, file=sys.stderr)
