@@ -72,13 +72,15 @@ class ProvenLevels:
         return self.digest, self.levels, self.env
 
     def keep(self, folder: Path) -> None:
-        width = len(str(len(self.source)))
+        """Write levels and proofs into a folder, unless it is there: it appears with all of them or not at all."""
+        if folder.exists():
+            return
+        partial, width = folder.with_name(f"{folder.name}.partial"), len(str(len(self.source)))
         for number, (level, proof) in enumerate(self.source):
             name = f"{number:0{width}}.json"
-            if not (file := folder / "levels" / name).exists():
-                save_level(level, file)
-            if not (file := folder / "proofs" / name).exists():
-                save_proof(proof, file)
+            save_level(level, partial / "levels" / name, overwrite=True)
+            save_proof(proof, partial / "proofs" / name, overwrite=True)
+        partial.rename(folder)
 
     def guide(self, config: TrainConfig) -> Guide:
         hashes = jnp.asarray(hash_array(hash_texts(self.levels.levels)))

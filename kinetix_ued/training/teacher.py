@@ -22,7 +22,7 @@ from kinetix_ued.world import size_of
 
 from .build import build_env, decision_env
 from .config import TrainConfig
-from .proven import ProvenLevels, find_proofs
+from .proven import find_proofs
 from .rollout import select
 from .run import CONFIG, Run, seed_folders
 from .saved_agent import agent_of
@@ -63,7 +63,8 @@ def find_teacher(config: TrainConfig, resume: bool = False) -> Teacher | None:
     """
     if not config.teacher:
         return None
-    kept = [folder / TEACHER for folder in (Path(config.out), *seed_folders(config.out))] if resume else []
+    runs = (Path(config.out), *seed_folders(config.out)) if resume and config.out else ()
+    kept = [folder / TEACHER for folder in runs]
     source = next((str(folder) for folder in kept if folder.is_dir()), config.teacher)
     if (Path(source) / _AGENT).is_file():
         source = str(Path(source) / _AGENT)
