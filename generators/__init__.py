@@ -7,6 +7,7 @@ from .edits import EDITS, Edit
 from .exclusion import emptied, excluding, hash_array, held_out, held_out_levels, refuse_held_out, sample_excluding
 from .filters import FILTERS, Filter, lost_at_start, make_filter, noop_solves, overlapping, solved_at_start, uncontrollable
 from .generator import Generator
+from .listed import ListedLevels, listed_levels
 from .locomotion import LocomotionLevels, locomotion_level
 from .mixture import mixed_sizes, mixture
 from .mutate import mutate_level, mutate_levels
@@ -31,6 +32,7 @@ __all__ = [
     "FilterReport",
     "GENERATORS",
     "Generator",
+    "ListedLevels",
     "LocomotionLevels",
     "MixtureLevels",
     "PhysicsRanges",
@@ -47,6 +49,7 @@ __all__ = [
     "hash_array",
     "held_out",
     "held_out_levels",
+    "listed_levels",
     "locomotion_level",
     "lost_at_start",
     "make_filter",

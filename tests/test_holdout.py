@@ -6,7 +6,8 @@ import jax
 import pytest
 
 from kinetix_ued.benchmarks import NoopPolicy, RandomPolicy, evaluate, holdout, holdout_suite
-from kinetix_ued.benchmarks.proofs import check_proofs, load_proof
+from kinetix_ued.benchmarks.proof_checks import check_proofs
+from kinetix_ued.benchmarks.proofs import load_proof
 from kinetix_ued.environment import make
 from kinetix_ued.levels import load_level
 from kinetix_ued.world import SIZES

@@ -31,7 +31,8 @@ LAYERS = (
 """Folders from the lowest up. A folder imports only what stands below it."""
 
 EVALUATION = (
-    "documents episode_bar evaluate fitting heldout holdout policies published report statistics suite suite_levels"
+    "documents episode_bar evaluate fitting heldout holdout policies proofs published report statistics suite "
+    "suite_levels"
 ).split()
 """Modules of benchmarks that evaluate a policy, wherever it is from: training stands on them, the others on training.
 

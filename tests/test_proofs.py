@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kinetix_ued.benchmarks.proofs import Proof, ProofCheck, check_proof, check_proofs, load_proof, save_proof
+from kinetix_ued.benchmarks.proof_checks import ProofCheck, check_proof, check_proofs
+from kinetix_ued.benchmarks.proofs import Proof, load_proof, save_proof
 from kinetix_ued.benchmarks.solver import DISTURBANCE, disturb
 from kinetix_ued.environment import replay
 from kinetix_ued.levels import builder, hash_text

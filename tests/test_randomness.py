@@ -1,5 +1,6 @@
 """Random keys: no two uses of any of them meet, in a whole update, a batch of levels or a search."""
 
+import dataclasses
 import functools
 from collections import defaultdict
 
@@ -9,10 +10,19 @@ import numpy as np
 import pytest
 from jax.extend.random import define_prng_impl, threefry_prng_impl
 
+from kinetix_ued.agents import Agent
 from kinetix_ued.generators import GENERATORS, excluding, filtered, mutate_levels, sample_levels, sampler
 from kinetix_ued.randomness import purposes, stream
 from kinetix_ued.training import preset
-from kinetix_ued.training.build import build_curriculum, build_env, build_learner, build_network, build_sampler
+from kinetix_ued.training.build import (
+    build_curriculum,
+    build_env,
+    build_learner,
+    build_network,
+    build_sampler,
+    decision_env,
+)
+from kinetix_ued.training.teacher import TeachingAgent
 from kinetix_ued.training.update import first_keys, make_update
 
 SPLIT, DRAW, FOLD = "split", "draw", "fold"
@@ -141,6 +151,31 @@ def test_a_run_uses_every_key_once(recorder, name):
         kinds.add(float(metrics.get("curriculum/replayed", metrics.get("curriculum/scoring", 0))))
     if name != "dr":
         assert kinds == {0.0, 1.0}, "the updates must be of both kinds"
+    assert_no_two_uses_meet(recorder.taken())
+
+
+def test_a_teacher_uses_every_key_once(recorder):
+    """One that decides twice in each decision of the student's, and samples every time, until it is no longer asked."""
+    config = preset(
+        "tiny", engine="jax", generator="sparse", environments=4, minibatches=2, steps=4 * 2 * 2 * 2 * 4, max_steps=4,
+        rollout_steps=2, outer_steps=2, observation="symbolic_flat", network="flat_mlp", decision_frames=4,
+        teacher="an agent", imitation_steps=4 * 2 * 2 * 2 * 2,
+    )  # fmt: skip
+    env = build_env(config)
+    network = build_network(config, env)
+    own = build_network(dataclasses.replace(config, decision_frames=2), env)
+    params = own.init(jax.random.key(1), env.observation_space())
+    guide = TeachingAgent(Agent(own, params, env, {"hash": ""}), "the teacher").guide(config)
+    curriculum = build_curriculum(config, build_sampler(config)[0])
+    learner = build_learner(config, env, network)
+    init, update = make_update(config, decision_env(config), network, learner, curriculum, guide=guide)
+    update = jax.jit(update)
+    state = jax.jit(init)(recorder.key(0))
+    losses = []
+    for _ in range(4):
+        state, metrics = update(state)
+        losses.append(float(metrics["loss/imitation"]))
+    assert np.isfinite(losses).tolist() == [True, True, False, False]
     assert_no_two_uses_meet(recorder.taken())
 
 

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kinetix_ued.benchmarks.proofs import Proof, check_proof, load_proof
+from kinetix_ued.benchmarks.proof_checks import check_proof
+from kinetix_ued.benchmarks.proofs import Proof, load_proof
 from kinetix_ued.benchmarks.solver import SearchSettings, Solution, polish, solve_levels
 from kinetix_ued.benchmarks.solver.cross_entropy import Beliefs, draw_sequences, open_chances
 from kinetix_ued.benchmarks.solver.explore import empty_archive, explore

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from .advantage import generalised_advantages
 from .distributions import Categorical, DiagonalGaussian, Distribution, MultiCategorical
+from .imitation import Lesson, imitation_loss
 from .policy import NETWORKS, Policy, make_policy
 from .from_kinetix import import_kinetix_agent, read_kinetix_agent
 from .ppo import Batch, TrainState, init_train_state, make_optimiser, ppo_loss, ppo_update
-from .saved import Agent, bundled, load, make_network, names_an_agent, read_card, save
+from .saved import Agent, bundled, load, make_card, make_network, names_an_agent, read_card, save
 
 __all__ = [
     "Agent",
@@ -15,15 +16,18 @@ __all__ = [
     "Categorical",
     "DiagonalGaussian",
     "Distribution",
+    "Lesson",
     "MultiCategorical",
     "NETWORKS",
     "Policy",
     "TrainState",
     "bundled",
     "generalised_advantages",
+    "imitation_loss",
     "import_kinetix_agent",
     "init_train_state",
     "load",
+    "make_card",
     "make_network",
     "make_optimiser",
     "make_policy",

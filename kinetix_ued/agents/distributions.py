@@ -45,6 +45,14 @@ class Categorical:
         """Entropy [nat] (...)."""
         return _entropy(jax.nn.log_softmax(self.logits))
 
+    def divergence(self, other: Categorical, parts: jax.Array | None = None) -> jax.Array:
+        """Kullback-Leibler divergence from ``other`` to this one, KL(self || other) [nat] (...)."""
+        return _divergence(jax.nn.log_softmax(self.logits), jax.nn.log_softmax(other.logits))
+
+    def average(self, weight: jax.Array) -> Categorical:
+        """The mixture of those along the first axis, weighted by ``weight`` (n, ...), which is not all zero."""
+        return Categorical(_log_mean(jax.nn.log_softmax(self.logits), weight))
+
 
 @struct.dataclass
 class MultiCategorical:
@@ -74,6 +82,16 @@ class MultiCategorical:
     def entropy(self, parts: jax.Array | None = None) -> jax.Array:
         """Entropy, summed likewise [nat] (...)."""
         return _sum(_entropy(self._log_probabilities()), parts)
+
+    def divergence(self, other: MultiCategorical, parts: jax.Array | None = None) -> jax.Array:
+        """Kullback-Leibler divergence KL(self || other), summed likewise [nat] (...)."""
+        return _sum(_divergence(self._log_probabilities(), other._log_probabilities()), parts)
+
+    def average(self, weight: jax.Array) -> MultiCategorical:
+        """Each head's mixture of those along the first axis, as of ``Categorical``."""
+        head = np.repeat(np.arange(len(self.heads)), self.heads)
+        normaliser = jax.nn.logsumexp(self._padded(self.logits), axis=-1)[..., head]
+        return MultiCategorical(_log_mean(self.logits - normaliser, weight), self.heads)
 
     def _log_probabilities(self) -> jax.Array:
         return jax.nn.log_softmax(self._padded(self.logits))
@@ -116,6 +134,18 @@ class DiagonalGaussian:
     def entropy(self, parts: jax.Array | None = None) -> jax.Array:
         """Differential entropy, likewise [nat] (...)."""
         return _sum(self.log_std + 0.5 * (1 + math.log(2 * math.pi)), parts)
+
+    def divergence(self, other: DiagonalGaussian, parts: jax.Array | None = None) -> jax.Array:
+        """Kullback-Leibler divergence KL(self || other), likewise [nat] (...)."""
+        ratio = jnp.exp(2 * (self.log_std - other.log_std))
+        apart = (self.mean - other.mean) * jnp.exp(-other.log_std)
+        return _sum(0.5 * (ratio + apart**2 - 1) + other.log_std - self.log_std, parts)
+
+    def average(self, weight: jax.Array) -> DiagonalGaussian:
+        """The Gaussian with mean and variance of the mixture of those along the first axis, as of ``Categorical``."""
+        mean = _mean(self.mean, weight)
+        variance = _mean(jnp.exp(2 * self.log_std) + (self.mean - mean) ** 2, weight)
+        return DiagonalGaussian(mean, 0.5 * jnp.log(variance))
 
 
 def _sum(values: jax.Array, parts: jax.Array | None) -> jax.Array:
@@ -162,3 +192,18 @@ def _log_prob(log_probabilities: jax.Array, action: jax.Array) -> jax.Array:
 
 def _entropy(log_probabilities: jax.Array) -> jax.Array:
     return -(jnp.exp(log_probabilities) * log_probabilities).sum(-1)
+
+
+def _divergence(log_p: jax.Array, log_q: jax.Array) -> jax.Array:
+    return (jnp.exp(log_p) * (log_p - log_q)).sum(-1)
+
+
+def _mean(values: jax.Array, weight: jax.Array) -> jax.Array:
+    """Weighted mean over the first axis of values (n, ..., choices)."""
+    weight = weight[..., None]
+    return (weight * values).sum(0) / weight.sum(0)
+
+
+def _log_mean(log_probabilities: jax.Array, weight: jax.Array) -> jax.Array:
+    # The floor is a probability that no softmax reaches: the logarithm of 0 times 0 would be no number.
+    return jnp.log(jnp.maximum(_mean(jnp.exp(log_probabilities), weight), 1e-30))

@@ -10,6 +10,7 @@ import optax
 
 from kinetix_ued.world import varying_like
 
+from .imitation import Lesson, imitation_loss
 from .policy import Carry, Params, Policy
 
 Metrics = dict[str, jax.Array]
@@ -47,6 +48,7 @@ class Batch(NamedTuple):
             numbers it holds, NaN included; anything that broadcasts to (T, B)
         carry: the policy's before the first step, (B, ...) or ()
         parts: parts of the action that can matter, and that ``log_prob`` counts (T, B, parts) bool; None: all
+        lesson: what a teacher says about the same decisions, to imitate it; None without a teacher
     """
 
     observation: Any
@@ -58,6 +60,7 @@ class Batch(NamedTuple):
     weight: jax.Array | float = 1.0
     carry: Carry = ()
     parts: jax.Array | None = None
+    lesson: Lesson | None = None
 
 
 def make_optimiser(learning_rate: optax.ScalarOrSchedule, max_grad_norm: float = 1.0) -> optax.GradientTransformation:
@@ -79,19 +82,31 @@ def ppo_loss(
     value_clipping: bool = True,
     value_coefficient: float = 0.5,
     entropy_coefficient: float = 0.01,
+    imitating: jax.Array | bool = False,
 ) -> tuple[jax.Array, Metrics]:
     """The loss of a (mini)batch, and what it is made of. Advantages are normalised within the batch.
 
-    A feed-forward policy takes any leading axes, a recurrent one (T, B).
+    A feed-forward policy takes any leading axes, a recurrent one (T, B). Where the batch has a lesson, metrics have
+    ``imitation`` and ``agreement`` too, see ``imitation_loss``; they are NaN while the teacher is not imitated.
 
     Args:
         clip: how far the probability ratio may leave 1, and the value its old estimate, before gradients stop
         value_clipping: the value is clipped at all
         value_coefficient: weight of the value loss
         entropy_coefficient: weight of the entropy bonus
+        imitating: imitate the teacher of ``batch.lesson`` instead of raising the returns; the value loss stays () bool
     """
-    coefficients = {"value_coefficient": value_coefficient, "entropy_coefficient": entropy_coefficient}
-    return _share_of_loss(policy, params, batch, _totals(batch), clip=clip, value_clipping=value_clipping, **coefficients)
+    return _share_of_loss(
+        policy,
+        params,
+        batch,
+        _totals(batch),
+        clip=clip,
+        value_clipping=value_clipping,
+        value_coefficient=value_coefficient,
+        entropy_coefficient=entropy_coefficient,
+        imitating=imitating,
+    )
 
 
 class _Totals(NamedTuple):
@@ -127,10 +142,11 @@ def _share_of_loss(
     value_clipping: bool,
     value_coefficient: float,
     entropy_coefficient: float,
+    imitating: jax.Array | bool,
 ) -> tuple[jax.Array, Metrics]:
     """What some transitions add to the loss and the metrics of the minibatch that has these totals."""
     weight = _weights(batch)
-    batch = _without_unweighted(batch, weight > 0)
+    batch = _without_unweighted(batch, _used(batch))
     mean = lambda x: (weight * x).sum() / totals.weight
 
     distribution, value = policy.unroll(params, batch.carry, batch.observation, batch.reset)
@@ -147,6 +163,11 @@ def _share_of_loss(
     value_loss = 0.5 * mean(error)
     entropy = mean(distribution.entropy(batch.parts))
     loss = policy_loss + value_coefficient * value_loss - entropy_coefficient * entropy
+    taught = {}
+    if batch.lesson is not None:
+        taught = imitation_loss(distribution, batch.lesson)
+        loss = jnp.where(imitating, taught["imitation"] + value_coefficient * value_loss, loss)
+        taught = {name: jnp.where(imitating, value, jnp.nan) for name, value in taught.items()}
     metrics = {
         "total": loss,
         "policy_loss": policy_loss,
@@ -154,6 +175,7 @@ def _share_of_loss(
         "entropy": entropy,
         "approx_kl": mean(ratio - 1 - log_ratio),
         "clip_fraction": mean((jnp.abs(ratio - 1) > clip).astype(jnp.float32)),
+        **taught,
     }
     return loss, metrics
 
@@ -171,6 +193,7 @@ def ppo_update(
     value_clipping: bool = True,
     value_coefficient: float = 0.5,
     entropy_coefficient: float = 0.01,
+    imitating: jax.Array | bool = False,
     microbatch: int | None = None,
 ) -> tuple[TrainState, Metrics]:
     """The state after ``epochs`` passes over a batch, each in ``minibatches`` parts shuffled anew, and mean metrics.
@@ -178,7 +201,8 @@ def ppo_update(
     A feed-forward policy learns from shuffled transitions, a recurrent one from whole environments.
 
     Metrics: total (the loss), policy_loss, value_loss, entropy, approx_kl, clip_fraction, grad_norm (before clipping),
-    and explained_variance: the share of the returns' variance that the old values explain.
+    and explained_variance: the share of the returns' variance that the old values explain. With a teacher also
+    imitation and agreement, see ``ppo_loss``.
 
     Args:
         microbatch: transitions whose gradient a feed-forward policy computes at once, at most; a minibatch's gradient is
@@ -204,11 +228,14 @@ def ppo_update(
         "value_clipping": value_clipping,
         "value_coefficient": value_coefficient,
         "entropy_coefficient": entropy_coefficient,
+        "imitating": imitating,
     }
     if microbatch is None:
         microbatch = CACHED if jax.default_backend() == "cpu" else count
     rows = count // minibatches
-    pieces = 1 if policy.recurrent else _pieces(rows, microbatch)
+    # The loss of an imitation is a mean over the lessons of a whole minibatch.
+    whole = policy.recurrent or batch.lesson is not None
+    pieces = 1 if whole else _pieces(rows, microbatch)
 
     def gradient_of(params: Params, index: jax.Array, totals: _Totals) -> tuple[Params, Metrics]:
         # Gathered by index: a shuffled copy of all data would double the memory.
@@ -250,6 +277,12 @@ def _pieces(rows: int, most: int) -> int:
 
 def _weights(batch: Batch) -> jax.Array:
     return jnp.broadcast_to(batch.weight, batch.log_prob.shape).astype(jnp.float32)
+
+
+def _used(batch: Batch) -> jax.Array:
+    """Transitions that any part of the loss counts, bool."""
+    own = jnp.broadcast_to(batch.weight, batch.log_prob.shape) > 0
+    return own if batch.lesson is None else own | (batch.lesson.weight > 0)
 
 
 def _without_unweighted(batch: Batch, keep: jax.Array) -> Batch:

@@ -108,18 +108,30 @@ def save(
     if path.suffix != SUFFIX:
         raise ValueError(f"{path}: a file of an agent ends in {SUFFIX}")
     refuse_existing(path, overwrite)
-    arrays = {key: np.asarray(leaf) for key, leaf in _named(params)}
-    card = {
+    card = make_card(params, name=name, about=about, network=network, environment=environment, training=training)
+    with whole_file(path) as partial:
+        save_file(_arrays(params), partial, metadata={_CARD: json.dumps(card)})
+
+
+def make_card(
+    params: Params,
+    *,
+    name: str,
+    about: str,
+    network: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    training: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The card of an agent; arguments as of ``save``."""
+    return {
         "schema": SCHEMA,
         "name": name,
         "about": about,
         "network": dict(network),
         "environment": dict(environment),
         "training": dict(training),
-        "hash": _hash(arrays),
+        "hash": _hash(_arrays(params)),
     }
-    with whole_file(path) as partial:
-        save_file(arrays, partial, metadata={_CARD: json.dumps(card)})
 
 
 def load(agent: str | os.PathLike[str]) -> Agent:
@@ -208,6 +220,10 @@ def _as_tree(arrays: dict[str, np.ndarray], wanted: Params, path: Path) -> Param
     if len(leaves) != len(arrays):
         raise ValueError(f"{path}: it holds {len(arrays)} arrays, and its network has {len(leaves)} parameters")
     return jax.tree.unflatten(jax.tree.structure(wanted), leaves)
+
+
+def _arrays(params: Params) -> dict[str, np.ndarray]:
+    return {key: np.asarray(leaf) for key, leaf in _named(params)}
 
 
 def _named(tree: Any) -> list[tuple[str, Any]]:

@@ -209,7 +209,8 @@ def search_bar(total: int) -> Iterator[tuple[Callable[[str], None], Callable[[bo
 
 def record(level: Any, solution: Any, target: Path | None, arguments: argparse.Namespace) -> dict[str, Any]:
     """Write the proof, if there is one and a file for it; what it comes to on both engines, if that is asked for."""
-    from kinetix_ued.benchmarks.proofs import Proof, check_proof, save_proof
+    from kinetix_ued.benchmarks.proof_checks import check_proof
+    from kinetix_ued.benchmarks.proofs import Proof, save_proof
     from kinetix_ued.levels import hash_text
 
     if not solution.solved or not (target or arguments.check):

@@ -6,7 +6,21 @@ import argparse
 import dataclasses
 import sys
 import typing
+from pathlib import Path
 from typing import Any
+
+
+PATHS = ("levels",)
+"""Fields that hold paths: on the command line with spaces between them, as a shell writes out ``*.json``."""
+
+
+class _Joined(argparse.Action):
+    """Several words of the command line as one value, with commas between them."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: str | None = None) -> None:
+        if strange := next((value for value in values if "," in value and Path(value).exists()), None):
+            parser.error(f"{option}: {strange} has a comma in its name: name it in a list, a .txt file of paths")
+        setattr(namespace, self.dest, ",".join(values))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         kind: dict[str, Any] = {"type": kinds[field.name], "metavar": kinds[field.name].__name__.upper()}
         if kinds[field.name] is bool:
             kind = {"action": argparse.BooleanOptionalAction}
+        if field.name in PATHS:
+            kind = {"nargs": "+", "action": _Joined, "metavar": "PATH"}
         parser.add_argument(option, default=argparse.SUPPRESS, help=help, **kind)
 
 

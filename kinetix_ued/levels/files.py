@@ -24,6 +24,9 @@ from .validate import check_level
 
 FORMATS = ("native", "kinetix")
 
+LIST_SUFFIX = ".txt"
+"""What the name of a list of level files ends in."""
+
 MAX_NAMED = 100
 """Bad files that one error names; it says how many more there are."""
 
@@ -113,10 +116,11 @@ def _refusal(bad: Sequence[LevelError], files: int) -> LevelError:
 def level_files(paths_or_folders: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Path]:
     """These files and all ``*.json`` files under these folders, each once: in the order given, a folder's by path.
 
-    Files are not looked at.
+    A list, a text file that ends in ``.txt``, stands for the files and folders that it names: one a line, relative to
+    the list's own folder; empty lines and those that begin with # do not count. Level files are not looked at.
 
     Raises:
-        LevelError: for a folder without any, or no path at all.
+        LevelError: for a folder or a list without any, a list that cannot be read, or no path at all.
     """
     if isinstance(paths_or_folders, (str, os.PathLike)):
         paths_or_folders = [paths_or_folders]
@@ -239,13 +243,24 @@ def _document(path_or_mapping: str | os.PathLike | Mapping[str, Any]) -> tuple[M
     return Node(read_json(source), source).mapping().value, source
 
 
-def _files_of(path: Path) -> list[Path]:
+def _files_of(path: Path, in_list: bool = False) -> list[Path]:
     if not path.is_dir():
-        return [path]
+        return [path] if in_list or path.suffix != LIST_SUFFIX else _files_in_list(path)
     found = sorted(file for file in path.rglob("*.json") if file.is_file())
     if not found:
         raise LevelError(str(path), None, "no *.json file in this folder", "name a folder that holds level files")
     return found
+
+
+def _files_in_list(path: Path) -> list[Path]:
+    try:
+        lines = map(str.strip, path.read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeDecodeError) as problem:
+        raise LevelError(str(path), None, f"the list cannot be read ({problem})", "name a text file in UTF-8") from None
+    named = [path.parent / line for line in lines if line and not line.startswith("#")]
+    if not named:
+        raise LevelError(str(path), None, "the list names no file", "write the path of a level file on each line")
+    return [file for one in named for file in _files_of(one, in_list=True)]
 
 
 def _write(path: Path, text: str, overwrite: bool) -> None:

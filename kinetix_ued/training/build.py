@@ -28,9 +28,11 @@ from kinetix_ued.generators import (
     DRAW_RATIO,
     GENERATORS,
     Generator,
+    ListedLevels,
     excluding,
     filtered,
     hash_array,
+    listed_levels,
     make_filter,
     refuse_held_out,
     sampler,
@@ -98,18 +100,22 @@ def build_network(config: TrainConfig, env: KinetixEnv) -> Policy:
 def build_sampler(config: TrainConfig, generator: Generator | None = None) -> tuple[Sampler, int]:
     """What makes new levels, ``sample(key, n)``, and how many environment steps it simulates for each of them.
 
-    Levels of the holdout suites are drawn again, unless ``config`` allows them.
+    Levels of the holdout suites are drawn again, unless ``config`` allows them; listed ones are refused.
 
     Args:
-        config: names generator, size and filters.
-        generator: used instead of the one that ``config`` names.
+        config: names the generator or the levels, size and filters.
+        generator: used instead of what ``config`` names.
 
     Raises:
-        ValueError: for a generator of the user's that makes levels of the holdout suites.
+        ValueError: for a generator of the user's that makes levels of the holdout suites, or a list that holds some.
     """
-    generator = config.generator if generator is None else generator
+    if generator is None:
+        generator = listed_levels(config.level_paths, config.size) if config.levels else config.generator
     sample = sampler(generator, config.size)
-    if not config.allow_holdout:
+    if isinstance(generator, ListedLevels):
+        if not config.allow_holdout:
+            refuse_held_out(generator.levels, generator.names, "the levels to train on")
+    elif not config.allow_holdout:
         if generator not in GENERATORS:
             _refuse_holdout(sample)
         sample = excluding(sample, hash_array())
@@ -182,10 +188,15 @@ def build_learner(config: TrainConfig, env: KinetixEnv, network: Policy) -> Lear
     def learn(
         key: jax.Array, agent: TrainState, seen: Trajectory, last_value: jax.Array, carry: Any, weight: jax.Array
     ) -> tuple[TrainState, dict[str, jax.Array]]:
-        reward = seen.reward
+        reward, lesson, imitating = seen.reward, seen.lesson, False
+        known = weight
         if config.bootstrap_truncation:
             # The value before the last step stands for that after it, which is not observed (as in rsl_rl and rl_games).
             reward = reward + jnp.where(seen.truncated, config.gamma * seen.value, 0.0)
+        if lesson is not None:
+            # The critic, and PPO after the imitation, learn from what the student did itself.
+            imitating = agent.step < config.imitation_gradient_steps
+            lesson, weight = lesson._replace(weight=lesson.weight * weight), weight & lesson.own
         batch = Batch(
             observation=seen.observation,
             action=seen.action,
@@ -198,6 +209,7 @@ def build_learner(config: TrainConfig, env: KinetixEnv, network: Policy) -> Lear
             reset=seen.reset,
             weight=weight,
             carry=carry,
+            lesson=lesson,
         )
         agent, losses = ppo_update(
             key,
@@ -211,10 +223,11 @@ def build_learner(config: TrainConfig, env: KinetixEnv, network: Policy) -> Lear
             value_clipping=config.value_clipping,
             value_coefficient=config.value_coefficient,
             entropy_coefficient=config.entropy,
+            imitating=imitating,
         )
         if isinstance(network, NormalisedPolicy):
             # After learning: until then the policy sees what it saw when it acted, or its ratios would not start at 1.
-            agent = agent._replace(params=network.absorb(agent.params, seen.observation, weight))
+            agent = agent._replace(params=network.absorb(agent.params, seen.observation, known))
         return agent, losses
 
     return Learner(init, learn)

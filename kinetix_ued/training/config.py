@@ -76,6 +76,17 @@ class TrainConfig:
     init_from: str = ""
     """Folder of a run, or agent:NAME or FILE.safetensors, whose parameters this run starts from; empty: random ones."""
 
+    teacher: str = ""
+    """Whom to imitate first: folder of a run, agent:NAME or FILE.safetensors, or a folder of levels and proofs that they can
+    be solved, which are then the levels of the run; empty: nobody."""
+    teacher_hash: str = ""
+    """SHA-256 of what the teacher is, noted when training starts."""
+    imitation_steps: int = 0
+    """Those of the steps in which the agent imitates the teacher, before it learns by itself; 0: all of them."""
+    teacher_share: float = 0.5
+    """Share of the environments in which the teacher acts at first; it falls to 0 while the teacher is imitated. Proofs are
+    always acted out."""
+
     curriculum: str = "dr"
     """Which levels to play: a curriculum's name, or path/to/file.py:function for one of your own."""
     options: str = ""
@@ -98,6 +109,11 @@ class TrainConfig:
     """Share of the buffer that must be full before levels are replayed."""
     generator: str = "random"
     """Where new levels come from: a generator's name, or path/to/file.py:function for one of your own."""
+    levels: str = ""
+    """Level files, folders of them and lists of such (.txt) to train on in place of a generator's levels, with commas between
+    them; smaller levels are padded to the size of the run."""
+    levels_hash: str = ""
+    """SHA-256 of those levels' contents, noted when training starts."""
     curriculum_code: str = ""
     """SHA-256 of the curriculum's own file, noted when training starts; empty for a curriculum of this package."""
     generator_code: str = ""
@@ -192,6 +208,11 @@ class TrainConfig:
         return tuple(name.strip() for name in self.filters.split(",") if name.strip())
 
     @property
+    def level_paths(self) -> tuple[str, ...]:
+        """The files, folders and lists in ``levels``."""
+        return tuple(path.strip() for path in self.levels.split(",") if path.strip())
+
+    @property
     def curriculum_options(self) -> dict[str, Any]:
         """The settings in ``options``, numbers and truth values as such, everything else as text.
 
@@ -244,6 +265,12 @@ class TrainConfig:
         """Steps of the optimiser in the whole run."""
         return self.learning_updates * self.outer_steps * self.epochs * self.minibatches
 
+    @property
+    def imitation_gradient_steps(self) -> int:
+        """Steps of the optimiser that imitate the teacher."""
+        updates = -(-self.imitation_steps // self.update_steps) or self.learning_updates
+        return min(updates, self.learning_updates) * self.outer_steps * self.epochs * self.minibatches
+
     def to_dict(self) -> dict[str, Any]:
         """The values by name, ready for JSON."""
         return dataclasses.asdict(self)
@@ -278,14 +305,14 @@ def _settings(field: str, text: str) -> dict[str, Any]:
 NEUTRAL_FIELDS = frozenset(
     "preset out checkpoint_every keep_checkpoints progress tensorboard csv wandb snapshot_every stop_at_solve_rate "
     "solve_rate_window eval_levels eval_attempts eval_every eval_seed selection_levels selection_seed curriculum_code "
-    "generator_code accept_changed_code".split()
+    "generator_code accept_changed_code levels".split()
 )
 """Fields that may change between the parts of a resumed run: they do not touch what is learned.
 
-Files of the user's are compared on their own, see ``own_code``.
+Files of the user's are compared on their own, see ``own_code``; of levels, ``levels_hash`` is compared.
 """
 
-NOTED_FIELDS = ("curriculum_code", "generator_code")
+NOTED_FIELDS = ("curriculum_code", "generator_code", "levels_hash", "teacher_hash")
 """Fields that training fills in itself."""
 
 CUSTOM = "custom"
@@ -333,6 +360,7 @@ def validate(config: TrainConfig) -> None:
     _check_attempts(config)
     _check_selection(config)
     config.encoder_options
+    _check_teacher(config)
 
 
 def _check_types(config: TrainConfig) -> None:
@@ -379,6 +407,10 @@ def _check_names(config: TrainConfig) -> None:
         if name not in known and not own_choice and not (pluggable and (name == CUSTOM or names_a_file(name))):
             hint = ", or path/to/file.py:function" if pluggable else ""
             raise ValueError(f"unknown {field} {name!r}: use one of {', '.join(known)}{hint}")
+    if config.levels and config.generator != TrainConfig.generator:
+        raise ValueError(
+            f"levels are played in place of generated ones: leave levels out, or generator={config.generator!r}"
+        )
     _check_score(config)
     for name in config.filter_names:
         if name not in FILTERS:
@@ -406,7 +438,7 @@ _AT_LEAST_ONE = (
     "solve_rate_window eval_attempts selection_levels"
 ).split()
 _NOT_NEGATIVE = (
-    "decision_frames network_width seed eval_seed selection_seed eval_levels eval_every snapshot_every "
+    "decision_frames network_width seed eval_seed selection_seed eval_levels eval_every snapshot_every imitation_steps "
     "dense_reward_scale entropy value_coefficient"
 ).split()
 _POSITIVE = "temperature learning_rate clip max_grad_norm".split()
@@ -420,10 +452,11 @@ _AT_MOST = {
     "head_depth": 2**8,
     "eval_levels": 2**20,
     "eval_attempts": 2**16,
+    "imitation_steps": 2**62,
     "steps": 2**62,
 }
 """Beyond these no machine computes anything; below, ``memory`` says whether this one does."""
-_SHARES = "staleness replay_probability minimum_fill gamma gae_lambda warmup stop_at_solve_rate".split()
+_SHARES = "staleness replay_probability minimum_fill gamma gae_lambda warmup stop_at_solve_rate teacher_share".split()
 
 
 def _check_ranges(config: TrainConfig) -> None:
@@ -475,6 +508,19 @@ def _check_selection(config: TrainConfig) -> None:
                 f"selection_seed={seed} is that of {name} too, so the best checkpoint would be chosen on the levels "
                 f"that reports score it on: use another, such as selection_seed={TrainConfig.selection_seed}"
             )
+
+
+def _check_teacher(config: TrainConfig) -> None:
+    c = config
+    if c.imitation_steps and not c.teacher:
+        raise ValueError(f"imitation_steps={c.imitation_steps} needs whom to imitate: name a teacher")
+    if c.imitation_steps > c.steps:
+        raise ValueError(f"imitation_steps={c.imitation_steps} are part of steps={c.steps}: use as many steps at least")
+    if c.teacher and c.teacher_share and c.curriculum != "dr":
+        raise ValueError(
+            f"curriculum {c.curriculum!r} judges levels by what happens in them, where a teacher would act in the "
+            "student's place: use teacher_share=0, or curriculum dr"
+        )
 
 
 def _check_batches(config: TrainConfig) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -39,6 +40,7 @@ from .memory import refuse_too_large
 from .metrics import Callback
 from .own_code import keep_code, located, refuse_changed_code
 from .own_curriculum import check_curriculum, try_curriculum
+from .own_levels import keep_levels, refuse_changed_levels, with_levels_noted
 from .recorder import Recorder
 from .run import (
     CHECKPOINTS,
@@ -53,6 +55,7 @@ from .run import (
     seed_folders,
     write_config,
 )
+from .teacher import TEACHER, Teacher, find_teacher
 from .update import TrainState, make_update
 
 
@@ -191,17 +194,28 @@ def _train(
             config = dataclasses.replace(config, **{name: CUSTOM})
         elif getattr(config, name) == CUSTOM:
             raise ValueError(f"this run was started with a {name} of its own: pass the same one as {name}=")
+        if passed is not None and config.levels:
+            raise ValueError(f"a {name} passed as functions brings its own levels: leave levels out, or the {name}")
     validate(config)
-    config = located(config)
+    config = with_levels_noted(located(config))
+    teacher = find_teacher(config, resume)
+    config = dataclasses.replace(config, teacher_hash=teacher.digest if teacher else "")
+    if teacher is not None and teacher.levels is not None:
+        if config.levels or generator is not None or curriculum is not None or config.curriculum != "dr":
+            raise ValueError("proofs bring the levels that they solve: leave levels, generator and curriculum out")
+        generator = teacher.levels
+        config = dataclasses.replace(config, filters="")  # each of them is proved
     _each_seed(config, resume)  # refuses what it can before anything is compiled
-    program = _program(_shared(config), curriculum, generator)
+    if teacher is not None and teacher.note:
+        print(teacher.note, file=sys.stderr)
+    program = _program(_shared(config), curriculum, generator, teacher)
     example = jax.eval_shape(program.init, jax.random.key(config.seed))
     own_callbacks = [configured(config, example.curriculum) for _ in range(config.seeds)]
     refuse_too_large(example, "its training state", times=config.seeds)
     with contextlib.ExitStack() as locks:
         recorders = []
         for each, own in zip(_claimed(config, resume, example, locks), own_callbacks, strict=True):
-            run, state, pending = _begin(each, program, example)
+            run, state, pending = _begin(each, program, example, teacher)
             recorders.append(Recorder(run, state, [*callbacks, *own], pending))
         with steady_output():
             _loop(recorders, program.update)
@@ -222,7 +236,9 @@ class _Program(NamedTuple):
 
 
 @functools.lru_cache(maxsize=8)  # a comparison of several methods comes back to each for every seed
-def _program(config: TrainConfig, curriculum: Curriculum | None, generator: Generator | None) -> _Program:
+def _program(
+    config: TrainConfig, curriculum: Curriculum | None, generator: Generator | None, teacher: Teacher | None
+) -> _Program:
     """The functions of a run, built once for all seeds of a configuration."""
     env = build_env(config)
     network = build_network(config, env)
@@ -234,7 +250,8 @@ def _program(config: TrainConfig, curriculum: Curriculum | None, generator: Gene
         check_curriculum(curriculum, config)
         try_curriculum(curriculum, config)
     learner = build_learner(config, env, network)
-    init, update = make_update(config, decision_env(config), network, learner, curriculum, filter_steps)
+    guide = None if teacher is None else teacher.guide(config)
+    init, update = make_update(config, decision_env(config), network, learner, curriculum, filter_steps, guide)
 
     def update_all(states: tuple[TrainState, ...]):
         if len(states) == 1:
@@ -252,7 +269,7 @@ def _shared(config: TrainConfig) -> TrainConfig:
     """The configuration with a standard value for whatever the compiled functions do not depend on."""
     shared = {name: value for name, value in decisive(config).items() if name not in ("seed", "init_from")}
     # A file of the user's in full: another folder, or another content, is another program.
-    shared |= {name: getattr(config, name) for name in ("curriculum", "generator", *NOTED_FIELDS)}
+    shared |= {name: getattr(config, name) for name in ("curriculum", "generator", "levels", *NOTED_FIELDS)}
     return dataclasses.replace(TrainConfig(), **shared)
 
 
@@ -283,7 +300,7 @@ def _claimed(config: TrainConfig, resume: bool, example: TrainState, locks: cont
 
 
 def _begin(
-    config: TrainConfig, program: _Program, example: TrainState
+    config: TrainConfig, program: _Program, example: TrainState, teacher: Teacher | None
 ) -> tuple[Run, TrainState, dict[str, float | int | None] | None]:
     """A run in its folder, and the state of its last whole checkpoint or else that of its beginning.
 
@@ -305,6 +322,9 @@ def _begin(
         )
     write_config(path, config)
     keep_code(path, config)
+    keep_levels(path, config)
+    if teacher is not None:
+        teacher.keep(path / TEACHER)
     state = program.init(jax.random.key(config.seed)) if saved is None else jax.tree.map(jnp.asarray, saved.tree)
     if saved is None and config.init_from:
         checkpoint.save(path / INITIAL, first_params, update=0, config=decisive(config), host={}, keep=1)
@@ -381,6 +401,7 @@ def _each_seed(config: TrainConfig, resume: bool) -> list[TrainConfig]:
         # Of several runs, the last may not have been begun when the first ones were stopped.
         if config.seeds == 1 or (Path(own.out) / CONFIG).exists():
             saved = read_config(own.out)
+            refuse_changed_levels(dataclasses.replace(saved, out=own.out), own)
             checkpoint.refuse_other_config(decisive(saved), decisive(own), Path(own.out))
             refuse_changed_code(dataclasses.replace(saved, out=own.out), own)
     return [dataclasses.replace(own, accept_changed_code=False) for own in found]  # accepted this once

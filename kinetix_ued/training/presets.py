@@ -127,6 +127,8 @@ def _fitted(config: TrainConfig, family: str, given: Collection[str]) -> TrainCo
     if "outer_steps" not in given:
         config = dataclasses.replace(config, outer_steps=FAMILIES[family].outer_steps)
         config = whole_episodes(config) if config.restarts else config
+    if config.levels and "filters" not in given:
+        config = dataclasses.replace(config, filters="")  # whoever lists levels wants all of them
     return config
 
 
@@ -156,7 +158,8 @@ def preset(name: str = "quick", **changes: Any) -> TrainConfig:
 
     Whatever its curriculum needs follows from the changes, unless it is among them: as many ``outer_steps`` as the
     longest episode takes, for every curriculum but ``dr``, and the family's ``options`` for ``sfl``. So a curriculum,
-    of this package or path/to/file.py:function, may be named here or by the preset.
+    of this package or path/to/file.py:function, may be named here or by the preset. Where ``levels`` are listed, no
+    filter leaves any of them out, unless ``filters`` are among the changes.
 
     Raises:
         ValueError: for an unknown preset or field; the message lists the known ones.

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from kinetix_ued.agents import Lesson
 from kinetix_ued.world import varying_like
 
 
@@ -25,6 +26,7 @@ class Players(NamedTuple):
         episode_return: sum of the rewards since the episode began (B)
         episode_length: steps since the episode began (B) int32
         begun: episodes begun since the levels were proposed, those of a restart not counted (B) int32
+        teacher: what a teacher remembers of the episode, see ``Guided`` (B, ...); ``()`` without one
     """
 
     state: Any
@@ -33,6 +35,20 @@ class Players(NamedTuple):
     episode_return: jax.Array
     episode_length: jax.Array
     begun: jax.Array
+    teacher: Any = ()
+
+
+class Guided(NamedTuple):
+    """Steps beside a teacher, who looks on and may act in the student's place.
+
+    Attributes:
+        step: ``step(key, memory, state, action) -> (memory, state, reward, done, info, lesson)`` of B environments,
+            ``action`` being the student's and ``memory`` the teacher's; the lesson is of one step (B, ...)
+        fresh: the teacher's memory at the start of each level (B, ...)
+    """
+
+    step: Callable[..., Any]
+    fresh: Any
 
 
 class Trajectory(NamedTuple):
@@ -50,6 +66,7 @@ class Trajectory(NamedTuple):
         goal: it reached the goal (T, B) bool
         truncated: it ended at the step limit alone (T, B) bool
         nonfinite: it ended because the world's state was no longer finite (T, B) bool
+        lesson: what the teacher says (T, B, ...); None without one
     """
 
     observation: Any
@@ -63,10 +80,11 @@ class Trajectory(NamedTuple):
     goal: jax.Array
     truncated: jax.Array
     nonfinite: jax.Array
+    lesson: Lesson | None = None
 
 
 class Episodes(NamedTuple):
-    """Sums over the episodes that ended.
+    """Sums over the episodes that ended; of those beside a teacher, over the ones that ended by the student's actions.
 
     Attributes:
         finished: how many there are () int32
@@ -83,14 +101,18 @@ class Episodes(NamedTuple):
     total_length: jax.Array
 
 
-def restart(players: Players, fresh: Any, where: jax.Array) -> Players:
-    """The players with the ``fresh`` environment states (B, ...) wherever ``where`` (B) or () holds."""
+def restart(players: Players, fresh: Any, where: jax.Array, teacher: Any = ()) -> Players:
+    """The players with the ``fresh`` environment states (B, ...) wherever ``where`` (B) or () holds.
+
+    ``teacher`` is what the teacher remembers then (B, ...), if there is one.
+    """
     where = jnp.broadcast_to(where, players.reset.shape)
     return players._replace(
-        state=_select(where, fresh, players.state),
+        state=select(where, fresh, players.state),
         reset=players.reset | where,
         episode_return=jnp.where(where, 0.0, players.episode_return),
         episode_length=jnp.where(where, 0, players.episode_length),
+        teacher=select(where, teacher, players.teacher),
     )
 
 
@@ -106,6 +128,7 @@ def rollout(
     steps: int,
     parts_of: Callable[[Any], jax.Array] | None = None,
     noise_steps: int = 1,
+    guided: Guided | None = None,
 ) -> tuple[Players, Trajectory, jax.Array, Episodes]:
     """Play ``steps`` steps in B environments, whose levels' first states are ``fresh`` (B, ...).
 
@@ -113,9 +136,10 @@ def rollout(
     level the first time, and then those of the environments after it, one after the other: otherwise levels that end
     at once would be played over and over until the next proposal, and fill the data.
 
-    ``parts_of`` says of one environment state which parts of an action can matter; only they count in log probabilities.
-    The noise that samples an environment's actions changes every ``noise_steps`` steps (in the spirit of Hollenstein et
-    al. 2024, arXiv:2312.11091): each action alone is distributed as the policy says, and those in a row are alike.
+    ``parts_of`` says of one environment state which parts of an action can matter; only they count in log
+    probabilities. The noise that samples an environment's actions changes every ``noise_steps`` steps (in the spirit of
+    Hollenstein et al. 2024, arXiv:2312.11091): each action alone is distributed as the policy says, and those in a row
+    are alike. ``guided`` takes the steps beside a teacher.
 
     Returns:
         the players afterwards, the trajectory (T, B), the value of what comes next (B) and the episodes that ended.
@@ -129,10 +153,14 @@ def rollout(
         carry, distribution, value = policy.apply(params, players.carry, observation, players.reset)
         action = distribution.sample(action_key)
         parts = None if parts_of is None else jax.vmap(parts_of)(players.state)
-        step_keys = jax.random.split(step_key, players.reset.shape[0])
-        _, state, reward, done, info = jax.vmap(env.step, in_axes=(0, 0, 0, None))(
-            step_keys, players.state, action, env_params
-        )
+        teacher, lesson = (), None
+        if guided is not None:
+            teacher, state, reward, done, info, lesson = guided.step(step_key, players.teacher, players.state, action)
+        else:
+            step_keys = jax.random.split(step_key, players.reset.shape[0])
+            _, state, reward, done, info = jax.vmap(env.step, in_axes=(0, 0, 0, None))(
+                step_keys, players.state, action, env_params
+            )
         reward = jnp.where(info["nonfinite"], 0.0, reward)
         moved = Players(
             state=state,
@@ -141,6 +169,7 @@ def rollout(
             episode_return=players.episode_return + reward,
             episode_length=players.episode_length + 1,
             begun=players.begun + done,
+            teacher=teacher,
         )
         own = jnp.arange(done.shape[0])
         following = jnp.where(repeat, own, (own + players.begun) % done.shape[0])
@@ -157,16 +186,20 @@ def rollout(
             goal=goal,
             truncated=info["truncated"],
             nonfinite=info["nonfinite"],
+            lesson=lesson,
         )
+        ended = done if lesson is None else done & lesson.own
         count = lambda mask: jnp.sum(mask, dtype=jnp.int32)
         episodes = Episodes(
-            finished=count(done),
-            solved=count(done & goal),
+            finished=count(ended),
+            solved=count(ended & goal),
             nonfinite=count(info["nonfinite"]),
-            total_return=jnp.sum(jnp.where(done, moved.episode_return, 0.0)),
-            total_length=jnp.sum(jnp.where(done, moved.episode_length, 0), dtype=jnp.int32),
+            total_return=jnp.sum(jnp.where(ended, moved.episode_return, 0.0)),
+            total_length=jnp.sum(jnp.where(ended, moved.episode_length, 0), dtype=jnp.int32),
         )
-        return restart(moved, jax.tree.map(lambda x: x[following], fresh), done), (trajectory, episodes)
+        begin = (fresh, () if guided is None else guided.fresh)
+        states, memory = jax.tree.map(lambda x: x[following], begin)
+        return restart(moved, states, done, memory), (trajectory, episodes)
 
     players = varying_like(players, players, fresh, params, key, repeat)
     action_keys, step_keys = jnp.moveaxis(jax.vmap(jax.random.split)(jax.random.split(key, steps)), 1, 0)
@@ -199,7 +232,7 @@ def on_own_level(done: jax.Array, repeat: jax.Array, restarted: jax.Array) -> ja
     return repeat | (before == 1) | ((before == 0) & restarted)
 
 
-def _select(where: jax.Array, yes: Any, no: Any) -> Any:
-    """Leaf by leaf, ``yes`` where ``where`` (B) holds and ``no`` elsewhere."""
+def select(where: jax.Array, yes: Any, no: Any) -> Any:
+    """Leaf by leaf of rows (B, ...), ``yes`` where ``where`` (B) holds and ``no`` elsewhere."""
     pick = lambda y, n: jnp.where(where.reshape(where.shape + (1,) * (n.ndim - where.ndim)), y, n)
     return jax.tree.map(pick, yes, no)

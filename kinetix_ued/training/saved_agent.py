@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
-from kinetix_ued.agents import save
+from kinetix_ued.agents import Agent, make_card, save
 
 from .build import environment_settings, network_settings
 from .evaluation import account_of
@@ -26,14 +27,22 @@ def save_agent(
     Raises:
         ValueError: for another ending, or a file that is there already.
     """
+    save(path, run.policy.params, **_described(run, name, about), overwrite=overwrite)
+
+
+def agent_of(run: Run, *, name: str, about: str = "") -> Agent:
+    """The policy of a run as ``load`` returns it once it is saved."""
+    card = make_card(run.policy.params, **_described(run, name, about))
+    return Agent(run.policy.network, run.policy.params, run.env, card)
+
+
+def _described(run: Run, name: str, about: str) -> dict[str, Any]:
+    """What a card says of the agent of a run."""
     config = run.config
-    save(
-        path,
-        run.policy.params,
-        name=name,
-        about=about,
-        network=network_settings(config),
-        environment=environment_settings(config),
-        training=account_of(run, config.out or str(run.path)),
-        overwrite=overwrite,
-    )
+    return {
+        "name": name,
+        "about": about,
+        "network": network_settings(config),
+        "environment": environment_settings(config),
+        "training": account_of(run, config.out or str(run.path)),
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from kinetix_ued.levels import summary
 from kinetix_ued.randomness import purposes
 
 from .config import TrainConfig
-from .rollout import Episodes, Players, on_own_level, restart, rollout, spoiled
+from .rollout import Episodes, Guided, Players, on_own_level, restart, rollout, spoiled
 
 
 class Learner(NamedTuple):
@@ -31,6 +32,19 @@ class Learner(NamedTuple):
 
     init: Callable[[jax.Array], Any]
     learn: Callable[..., tuple[Any, dict[str, jax.Array]]]
+
+
+class Guide(NamedTuple):
+    """A teacher beside B environments.
+
+    Attributes:
+        begin: ``begin(levels) -> memory``, what the teacher remembers at the start of B levels (B, ...)
+        step: ``step(key, memory, state, action, leads, imitating)``, as of ``Guided``; ``leads`` (B) bool says where the
+            teacher acts in the student's place, ``imitating`` () bool whether it is asked at all
+    """
+
+    begin: Callable[[Any], Any]
+    step: Callable[..., Any]
 
 
 class TrainState(NamedTuple):
@@ -88,7 +102,13 @@ def first_keys(key: jax.Array) -> Any:
 
 
 def make_update(
-    config: TrainConfig, env: Any, network: Any, learner: Learner, curriculum: Curriculum, filter_steps: int = 0
+    config: TrainConfig,
+    env: Any,
+    network: Any,
+    learner: Learner,
+    curriculum: Curriculum,
+    filter_steps: int = 0,
+    guide: Guide | None = None,
 ) -> tuple[Callable[[jax.Array], TrainState], Callable[[TrainState], tuple[TrainState, dict[str, jax.Array]]]]:
     """The two functions of a run, for jax.jit: ``init(key) -> state`` and ``update(state) -> (state, metrics)``.
 
@@ -101,12 +121,15 @@ def make_update(
         learner: how it learns.
         curriculum: what proposes levels.
         filter_steps: environment steps that are simulated to find one new level.
+        guide: the teacher; the learner's agent then says its gradient steps as ``step``.
 
     Raises:
-        ValueError: for a curriculum with another number of students than one or two.
+        ValueError: for a curriculum with another number of students than one or two, or than one beside a teacher.
     """
     if curriculum.students not in (1, 2):
         raise ValueError(f"a curriculum has one student, or two with an antagonist; got {curriculum.students}")
+    if guide is not None and curriculum.students == 2:
+        raise ValueError(f"a teacher has one student, and curriculum {config.curriculum!r} has two: use another, as dr")
     batch, params = config.environments, env.default_params
     held_out = None if config.allow_holdout else hash_array()
     parts_of = (lambda state: driven_channels(state.level)) if config.skip_idle_channels else None
@@ -123,6 +146,7 @@ def make_update(
             episode_return=jnp.zeros(batch, jnp.float32),
             episode_length=jnp.zeros(batch, jnp.int32),
             begun=jnp.zeros(batch, jnp.int32),
+            teacher=jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(begin, states.level if guide is not None else ())),
         )
         antagonist: Antagonist | tuple[()] = ()
         if curriculum.students == 2:
@@ -134,13 +158,26 @@ def make_update(
         keys = jax.random.split(jax.random.key(0), batch)  # the start of a level draws no random numbers
         return jax.vmap(env.reset_to_level, (0, 0, None))(keys, levels, params)[1]
 
+    def begin(levels: Any) -> Any:
+        """The teacher's memory at the start of each level (B, ...)."""
+        return () if guide is None else guide.begin(levels)
+
+    def guided_by(agent: Any, memory: Any) -> Guided | None:
+        """Steps beside the teacher, with its part in them at this point of the run."""
+        if guide is None:
+            return None
+        done = agent.step / config.imitation_gradient_steps
+        leads = jnp.arange(batch) < config.teacher_share * (1 - done) * batch
+        step = functools.partial(guide.step, leads=leads, imitating=agent.step < config.imitation_gradient_steps)
+        return Guided(step, memory)
+
     def play(agent: Any, players: Players, fresh: Any, plan: Plan, first: jax.Array, key: jax.Array):
         """All rollouts of one student on the proposed levels, each learned from if the plan says so."""
 
         def once(carry: tuple[Any, Players], key: jax.Array):
             agent, players = carry
             rollout_key, learn_key = jax.random.split(key)
-            before = players.carry
+            before, guided = players.carry, guided_by(agent, memory)
             players, trajectory, last_value, episodes = rollout(
                 env,
                 params,
@@ -153,6 +190,7 @@ def make_update(
                 config.rollout_steps,
                 parts_of,
                 config.noise_decisions,
+                guided,
             )
             bad = spoiled(trajectory.nonfinite, trajectory.done)
             learn = lambda agent: learner.learn(learn_key, agent, trajectory, last_value, before, ~bad)
@@ -161,7 +199,8 @@ def make_update(
             return (agent, players), (seen, episodes, losses)
 
         players = players._replace(begun=jnp.zeros_like(players.begun))
-        players = restart(players, fresh, plan.restart | first)
+        memory = begin(fresh.level) if guide is not None else ()
+        players = restart(players, fresh, plan.restart | first, memory)
         (agent, players), (seen, episodes, losses) = jax.lax.scan(
             once, (agent, players), jax.random.split(key, config.outer_steps)
         )

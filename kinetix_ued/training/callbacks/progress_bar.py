@@ -34,12 +34,13 @@ class ProgressBar:
         )
 
     def __call__(self, run: Run, metrics: Metrics) -> None:
-        solved = metrics["solve_rate"]
-        known = solved is not None and not math.isnan(solved)
+        solved, alike = (metrics.get(name) for name in ("solve_rate", "loss/agreement"))
+        known = lambda share: share is not None and not math.isnan(share)
+        parts = [f"solved {f'{solved:.1%}' if known(solved) else '-'}", f"{metrics['steps_per_second']:.0f} steps/s"]
+        if known(alike):
+            parts.insert(0, f"agrees with the teacher {alike:.1%}")
         self._bar.set_description(self._name, refresh=False)
-        self._bar.set_postfix_str(
-            f"solved {f'{solved:.1%}' if known else '-'}, {metrics['steps_per_second']:.0f} steps/s", refresh=False
-        )
+        self._bar.set_postfix_str(", ".join(parts), refresh=False)
         self._bar.update(min(metrics["steps/learning"], self._bar.total) - self._bar.n)
 
     def close(self) -> None:
