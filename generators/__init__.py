@@ -17,7 +17,7 @@ from .permute import permute_slots
 from .physics import PhysicsRanges, randomise_physics
 from .pushing import PushingLevels, pushing_level
 from .random import random_level
-from .registry import GENERATORS, MixtureLevels, has_levels, make_generator
+from .registry import GENERATORS, GenreLevels, MixtureLevels, has_levels, make_generator
 from .sampling import Sampler, sample_levels, sampler
 from .sparse import SparseLevels, sparse_level
 from .triangles import TriangleLevels, triangle_level
@@ -32,6 +32,7 @@ __all__ = [
     "FilterReport",
     "GENERATORS",
     "Generator",
+    "GenreLevels",
     "ListedLevels",
     "LocomotionLevels",
     "MixtureLevels",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -131,6 +132,7 @@ class GenreLevels:
             raise ValueError(f"weights of genres must be positive; got {dict(self.weights)}")
 
 
+@functools.cache
 def mixture_of_genres(size: Size, parameters: GenreLevels = GenreLevels()) -> Mixture:
     """The genres of ``parameters`` that have levels of ``size``, by their weights.
 

@@ -12,6 +12,7 @@ from kinetix_ued.generators import sample_levels
 from kinetix_ued.generators.filters import lost_at_start, noop_solves, overlapping, solved_at_start
 from kinetix_ued.generators.locomotion import LocomotionLevels, locomotion_level
 from kinetix_ued.generators.mixture import mixed_sizes, mixture
+from kinetix_ued.generators.registry import GenreLevels, mixture_of_genres
 from kinetix_ued.generators.physics import PhysicsRanges, randomise_physics
 from kinetix_ued.generators.pushing import PushingLevels, pushing_level
 from kinetix_ued.generators.roles import BLUE, GREEN, RED
@@ -435,3 +436,14 @@ def test_mixtures_that_cannot_work_are_refused():
         mixture([(marked(1.0), 1.0, "xl")])
     with pytest.raises(ValueError, match="size 'l', which size 's' does not hold.*size 'l'"):
         mixture([(marked(1.0), 1.0, "l")])(jax.random.key(0), "s")
+
+
+def test_genres_are_mixed_by_their_weights_as_far_as_a_size_has_them():
+    parts = {size: {str(part.generator): part.weight for part in mixture_of_genres(size_of(size)).parts} for size in "sl"}
+    given = dict(GenreLevels().weights)
+    assert parts["l"] == pytest.approx(given) and sum(given.values()) == pytest.approx(1)
+    rest = {name: weight for name, weight in given.items() if name != "locomotion"}  # walkers need more joints than S has
+    assert parts["s"] == pytest.approx({name: weight / sum(rest.values()) for name, weight in rest.items()})
+    for wrong in ((), (("random", 0.5), ("random", 0.5)), (("random", -1.0),)):
+        with pytest.raises(ValueError, match="mixture of genres|must be positive"):
+            GenreLevels(wrong)
