@@ -16,12 +16,15 @@ from kinetix_ued.world.constants import FLOOR_HEIGHT, MOTOR_BINDINGS, ROOM_SIZE,
 
 from .checks import check_chances, check_ranges, check_shares
 from .draws import Draw, between, permutation
-from .parts import PLACE_DRAWS, Space, clutter, finished, shape
+from .parts import PLACE_DRAWS, Space, clutter, finish, shape
 from .roles import BLUE, GREEN, RED
 from .scene import CEILING, FLOOR, LEFT_WALL, Body, Either, Scene
 
 POSES = 16
 """Poses of an arm that are looked at, to begin with and for the target."""
+
+FEW = 5
+"""Poses of which an arm that hangs has the one with the lowest end."""
 
 DRAWS_PER_LINK = 2 * POSES + 12
 """Uniform numbers that a link uses at most."""
@@ -70,7 +73,9 @@ class ArmLevels:
     """Probability that a joint after the first has no motor."""
     shared_binding_chance: float = 0.15
     """Probability that all motors listen to one channel; otherwise each to one of its own."""
-    raised_chance: float = 0.85
+    hanging_chance: float = 0.6
+    """Probability that the arm hangs more or less at the start; otherwise it stands in any pose."""
+    raised_chance: float = 0.9
     """Probability that the target is above the arm's end at the start, where a pose that reaches it is found."""
     thruster_chance: float = 0.12
     """Probability of a thruster on the last link."""
@@ -161,7 +166,7 @@ def arm_level(key: jax.Array, size: str | Size = "l", parameters: ArmLevels = DE
     if scene.left("polygon"):
         clutter(scene, space, draw, "polygon", chance=p.clutter_chance, size=(0.08, 0.7))
     red_floor = draw.chance(p.red_floor_chance) & ~pushes & (arm.base != 2)
-    return finished(key_finish, scene, jnp.where(red_floor, RED, 0), triangle_chance=0.1)
+    return finish(key_finish, scene.level(jnp.where(red_floor, RED, 0)), triangle_chance=0.1)
 
 
 class Arm(NamedTuple):
@@ -222,7 +227,9 @@ def _pose(draw: Draw, most: int, pushes: jax.Array, post: bool, p: ArmLevels) ->
     edge = MARGIN + width / 2
     inside = lambda v, low: jnp.all((v >= low + edge) & (v <= ROOM_SIZE - edge), axis=1)
     fits = inside(ends[0][:, 1:], 0.0) & inside(ends[1][:, 1:], FLOOR_HEIGHT)
-    best = jnp.argmax(fits.at[-1].set(True))
+    # One that hangs is the lowest of the first few.
+    low_end = (ROOM_SIZE - ends[1][:, -1]) / ROOM_SIZE * (jnp.arange(POSES) < FEW) * draw.chance(p.hanging_chance)
+    best = jnp.argmax(fits.at[-1].set(True) * (1.0 + low_end))
 
     limited = draw.several(most) < p.limited_chance
     low, high = (jnp.where(limited, between(draw.several(most), *p.limit), math.pi) for _ in range(2))
@@ -308,7 +315,9 @@ def _target(scene: Scene, space: Space, draw: Draw, arm: Arm, pushes: jax.Array,
     half = size * stretch, size / stretch
     low = (0.0, FLOOR_HEIGHT)
     top = jnp.where(draw.chance(0.7), FLOOR_HEIGHT + 1.0, ROOM_SIZE)
-    thrown = space.place_anyway(draw, half, low, (jnp.float32(ROOM_SIZE), top), draw.chance(0.6))
+    thrown = space.place(
+        draw, half, low, (jnp.float32(ROOM_SIZE), top), grounded=draw.chance(0.6), least=0.3, elsewhere=True
+    )
 
     u = draw.several(POSES * most).reshape(POSES, most)
     turned = (between(u, -arm.low, arm.high)) @ jnp.triu(jnp.ones((most, most), jnp.float32))

@@ -15,7 +15,7 @@ from kinetix_ued.world.constants import FLOOR_HEIGHT, ROOM_SIZE
 from .checks import check_chances, check_ranges, check_shares
 from .draws import Draw
 from .mixture import Mixture, mixture_of_forms
-from .parts import PLACE_DRAWS, Space, add, clutter, finished, motor, rotated, target, thruster_channels
+from .parts import PLACE_DRAWS, Space, add, clutter, finish, motor, rotated, target, thruster_channels
 from .roles import BLUE, GREEN, RED
 from .scene import Point, Scene
 
@@ -47,7 +47,7 @@ class BalanceLevels:
     red_floor_chance: float = 0.45
     """Probability of a red floor below a green part that stands clear of it."""
     high_target_chance: float = 0.6
-    """Probability of a target about as high as the top of what is balanced; otherwise it is anywhere above the floor."""
+    """Probability of a target about as high as the top of what is balanced; otherwise it may be lower."""
     motor_speed: tuple[float, float] = (0.3, 3.0)
     """Range of motor speeds, with uniform logarithm [6 rad/s]."""
     motor_power: tuple[float, float] = (0.2, 3.0)
@@ -79,8 +79,8 @@ DEFAULT = BalanceLevels()
 
 def balance_forms(size: Size, parameters: BalanceLevels = DEFAULT) -> Mixture:
     """Unicycles, carts with poles and swinging poles, as far as they have levels of ``size``, by their shares."""
-    forms = {"unicycle": unicycle_level, "cart": cart_level, "pole": pole_level}
-    return mixture_of_forms(forms, dict(zip(forms, parameters.shares, strict=True)), size, parameters)
+    forms = dict(zip((_unicycle, _cart, _pole), parameters.shares, strict=True))
+    return mixture_of_forms(forms, size, parameters, finish)
 
 
 def balance_level(key: jax.Array, size: str | Size = "l", parameters: BalanceLevels = DEFAULT) -> Level:
@@ -98,11 +98,9 @@ def balance_level(key: jax.Array, size: str | Size = "l", parameters: BalanceLev
     return balance_forms(size, parameters)(key, size)
 
 
-def unicycle_level(key: jax.Array, size: str | Size = "l", parameters: BalanceLevels = DEFAULT) -> Level:
-    """One level with a body on a single motor wheel; see ``balance_level``."""
-    size, p = size_of(size), parameters
+def _unicycle(key: jax.Array, size: Size, p: BalanceLevels) -> Level:
+    """One level with a body on a single motor wheel."""
     require_slots(size, shapes=1, circles=2, joints=1, what="a unicycle")
-    key, key_finish = jax.random.split(key)
     draw, scene, space = Draw(key, DRAWS), Scene(size), Space()
     radius, length, width = (
         draw.log_between(p.wheel_radius),
@@ -151,14 +149,12 @@ def unicycle_level(key: jax.Array, size: str | Size = "l", parameters: BalanceLe
     _sideways(scene, draw, body, middle, (width / 2, tall / 2), tilt, mass, draw.chance(p.thruster_chance), p)
     _surroundings(scene, space, draw, hub[0], hub[1] + tall, p)
     red_floor = draw.chance(p.red_floor_chance) & ~lying & (role != 1)
-    return finished(key_finish, scene, jnp.where(red_floor, RED, 0))
+    return scene.level(jnp.where(red_floor, RED, 0))
 
 
-def cart_level(key: jax.Array, size: str | Size = "l", parameters: BalanceLevels = DEFAULT) -> Level:
-    """One level with a pole on a cart, which slides by thrusters or drives on two wheels; see ``balance_level``."""
-    size, p = size_of(size), parameters
+def _cart(key: jax.Array, size: Size, p: BalanceLevels) -> Level:
+    """One level with a pole on a cart, which slides by thrusters or drives on two wheels."""
     require_slots(size, shapes=2, circles=2, joints=1, thrusters=2, what="a cart with a pole")
-    key, key_finish = jax.random.split(key)
     draw, scene, space = Draw(key, DRAWS), Scene(size), Space()
     half = draw.log_between((0.12, 0.4)), draw.log_between((0.05, 0.16))
     length, width = draw.log_between(p.pole_length), jnp.minimum(draw.log_between(p.pole_width), half[0])
@@ -204,17 +200,15 @@ def cart_level(key: jax.Array, size: str | Size = "l", parameters: BalanceLevels
         scene.thruster(cart, at, direction, mass * strong, binding=channels[k], when=pushes)
     _surroundings(scene, space, draw, x, foot[1] + length, p)
     red_floor = draw.chance(p.red_floor_chance)
-    return finished(key_finish, scene, jnp.where(red_floor, RED, 0), triangle_chance=0.05)
+    return scene.level(jnp.where(red_floor, RED, 0))
 
 
-def pole_level(key: jax.Array, size: str | Size = "l", parameters: BalanceLevels = DEFAULT) -> Level:
-    """One level with a pole that hangs on a fixed point and must be swung up to the target; see ``balance_level``.
+def _pole(key: jax.Array, size: Size, p: BalanceLevels) -> Level:
+    """One level with a pole that hangs on a fixed point and must be swung up to the target.
 
     A weak motor or thrusters swing it; there may be a second pole at its end, with a joint that is free or has a motor.
     """
-    size, p = size_of(size), parameters
     require_slots(size, shapes=1, circles=2, joints=1, what="a swinging pole")
-    key, key_finish = jax.random.split(key)
     draw, scene, space = Draw(key, DRAWS), Scene(size), Space()
     length, width = draw.log_between(p.pole_length), draw.log_between(p.pole_width)
     double = jnp.array(False)
@@ -244,7 +238,7 @@ def pole_level(key: jax.Array, size: str | Size = "l", parameters: BalanceLevels
         pole,
         width * length,
     )
-    tip, green_tip = end, jnp.array(False)
+    tip = end
     if scene.left("polygon") > 0 and size.joints > 1:
         bend = angle + draw.between((-0.6, 0.6))
         lower = scene.rectangle(
@@ -288,7 +282,7 @@ def pole_level(key: jax.Array, size: str | Size = "l", parameters: BalanceLevels
     if scene.left("polygon"):
         clutter(scene, space, draw, "polygon", chance=p.clutter_chance)
     red_floor = draw.chance(0.3)
-    return finished(key_finish, scene, jnp.where(red_floor, RED, 0), triangle_chance=0.05)
+    return scene.level(jnp.where(red_floor, RED, 0))
 
 
 def _lean(draw: Draw, p: BalanceLevels) -> jax.Array:
@@ -321,7 +315,7 @@ def _sideways(
 
 
 def _surroundings(scene: Scene, space: Space, draw: Draw, x: jax.Array, top: jax.Array, p: BalanceLevels) -> None:
-    """The target to the right of what is balanced, which stands at ``x`` and is as high as ``top``, and what else there is."""
+    """The target, right of what is balanced, which stands at ``x`` and reaches up to ``top`` [m], and obstacles."""
     high, gap = draw.chance(p.high_target_chance), draw.log_between((0.3, 2.5))
     begin = jnp.minimum(x + 0.5 * gap, ROOM_SIZE - 0.8)
     low = begin, jnp.where(high, jnp.minimum(top - 0.25, ROOM_SIZE - 0.8), FLOOR_HEIGHT)

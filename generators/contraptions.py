@@ -21,7 +21,7 @@ from .parts import (
     add,
     bar,
     clutter,
-    finished,
+    finish,
     motor,
     rotated,
     shape,
@@ -67,7 +67,7 @@ class ContraptionLevels:
     """Probability that a rotating bar or rollers turn by themselves."""
     thruster_chance: float = 0.3
     """Probability that thrusters at its ends move a beam instead of a motor."""
-    away_chance: float = 0.8
+    away_chance: float = 0.9
     """Probability that a ball lies on the side of a beam that is away from the target, to which it does not roll."""
     wall_hinge_chance: float = 0.25
     """Probability that a beam hangs on the wall by its end, where there is a slot for a post; otherwise it does."""
@@ -96,8 +96,8 @@ DEFAULT = ContraptionLevels()
 
 def contraption_forms(size: Size, parameters: ContraptionLevels = DEFAULT) -> Mixture:
     """Beams, flippers, rollers and gates, as far as they have levels of ``size``, by their shares."""
-    forms = {"beam": beam_level, "flippers": flipper_level, "rollers": roller_level, "gate": gate_level}
-    return mixture_of_forms(forms, dict(zip(forms, parameters.shares, strict=True)), size, parameters)
+    forms = dict(zip((_beam, _flipper, _roller, _gate), parameters.shares, strict=True))
+    return mixture_of_forms(forms, size, parameters, finish)
 
 
 def contraption_level(key: jax.Array, size: str | Size = "l", parameters: ContraptionLevels = DEFAULT) -> Level:
@@ -115,11 +115,9 @@ def contraption_level(key: jax.Array, size: str | Size = "l", parameters: Contra
     return contraption_forms(size, parameters)(key, size)
 
 
-def beam_level(key: jax.Array, size: str | Size = "l", parameters: ContraptionLevels = DEFAULT) -> Level:
-    """One level with a ball on a beam that a motor or thrusters tilt: seesaw, tray or catapult; see above."""
-    size, p = size_of(size), parameters
+def _beam(key: jax.Array, size: Size, p: ContraptionLevels) -> Level:
+    """One level with a ball on a beam that a motor or thrusters tilt: seesaw, tray or catapult."""
     require_slots(size, shapes=1, circles=2, joints=1, what="a beam")
-    key, key_finish = jax.random.split(key)
     draw, scene, space = Draw(key, DRAWS), Scene(size), Space()
     length, thick, radius = (
         draw.log_between(p.beam_length),
@@ -198,14 +196,12 @@ def beam_level(key: jax.Array, size: str | Size = "l", parameters: ContraptionLe
     high = jnp.float32(ROOM_SIZE), jnp.where(above, ROOM_SIZE, jnp.minimum(pivot[1] + 0.5, ROOM_SIZE))
     _rest(scene, space, draw, low, high, p)
     red_floor = draw.chance(p.red_floor_chance)
-    return finished(key_finish, scene, jnp.where(red_floor, RED, 0), triangle_chance=0.0)
+    return scene.level(jnp.where(red_floor, RED, 0))
 
 
-def flipper_level(key: jax.Array, size: str | Size = "l", parameters: ContraptionLevels = DEFAULT) -> Level:
-    """One level with one or two flippers at the ends of ramps, which throw a falling ball to the target; see above."""
-    size, p = size_of(size), parameters
+def _flipper(key: jax.Array, size: Size, p: ContraptionLevels) -> Level:
+    """One level with one or two flippers at the ends of ramps, which throw a falling ball to the target."""
     require_slots(size, shapes=1, circles=2, joints=1, what="a flipper")
-    key, key_finish = jax.random.split(key)
     draw, scene, space = Draw(key, DRAWS), Scene(size), Space()
     length, thick, radius = (
         draw.log_between(p.flipper_length),
@@ -251,18 +247,16 @@ def flipper_level(key: jax.Array, size: str | Size = "l", parameters: Contraptio
     scene.circle(ball, radius, role=GREEN)
     space.take(ball, (radius + 0.05, radius + 0.05))
     space.take_line(ball, (ball[0], hinge_y), 0.7 * radius)
-    above = draw.chance(0.7)
+    above = draw.chance(0.85)
     low = jnp.where(above, 0.0, jnp.minimum(width + length, 3.8)), jnp.where(above, hinge_y + 0.5, FLOOR_HEIGHT)
     _rest(scene, space, draw, low, (jnp.float32(ROOM_SIZE), jnp.float32(ROOM_SIZE)), p)
     red_floor = draw.chance(p.red_floor_chance)
-    return finished(key_finish, scene, jnp.where(red_floor, RED, 0), triangle_chance=0.0)
+    return scene.level(jnp.where(red_floor, RED, 0))
 
 
-def roller_level(key: jax.Array, size: str | Size = "l", parameters: ContraptionLevels = DEFAULT) -> Level:
-    """One level with a box on motor wheels that stay in place, and a target where they roll it; see above."""
-    size, p = size_of(size), parameters
+def _roller(key: jax.Array, size: Size, p: ContraptionLevels) -> Level:
+    """One level with a box on motor wheels that stay in place, and a target where they roll it."""
     require_slots(size, shapes=2, circles=3, joints=2, what="rollers")
-    key, key_finish = jax.random.split(key)
     draw, scene, space = Draw(key, DRAWS), Scene(size), Space()
     count, radius, apart = min(3, size.circles - 1, size.joints), draw.between((0.12, 0.3)), draw.between((1.05, 1.7))
     pitch = 2 * radius * apart
@@ -292,17 +286,15 @@ def roller_level(key: jax.Array, size: str | Size = "l", parameters: Contraption
     high = jnp.minimum(end + 1.6, ROOM_SIZE), jnp.where(beside, top + half[1] + 0.3, y + radius)
     _rest(scene, space, draw, low, (high[0], jnp.maximum(high[1], low[1] + 0.3)), p)
     red_floor = draw.chance(p.red_floor_chance)
-    return finished(key_finish, scene, jnp.where(red_floor, RED, 0), triangle_chance=0.05)
+    return scene.level(jnp.where(red_floor, RED, 0))
 
 
-def gate_level(key: jax.Array, size: str | Size = "l", parameters: ContraptionLevels = DEFAULT) -> Level:
-    """One level with a door or a rotating bar that a motor turns, between the green body and the target; see above.
+def _gate(key: jax.Array, size: Size, p: ContraptionLevels) -> Level:
+    """One level with a door or a rotating bar that a motor turns, between the green body and the target.
 
     The body has thrusters, or rolls down a ramp. Doors hang on a wall from the ceiling, or stand on the floor.
     """
-    size, p = size_of(size), parameters
     require_slots(size, shapes=1, circles=2, joints=1, what="a gate")
-    key, key_finish = jax.random.split(key)
     draw, scene, space = Draw(key, DRAWS), Scene(size), Space()
     length, thick, radius = (
         draw.log_between(p.gate_length),
@@ -362,7 +354,7 @@ def gate_level(key: jax.Array, size: str | Size = "l", parameters: ContraptionLe
     scene.joint(hold, slot, hinge, auto=auto & ~ramped, limits=limits, limited=~mill & draw.chance(0.7), **engine)
     low, high = (0.0, FLOOR_HEIGHT), (jnp.maximum(edge, 0.6), jnp.minimum(hinge[1] + 0.5, ROOM_SIZE))
     grounded = draw.chance(0.7)
-    place = space.place_anyway(draw, (radius, radius), low, high, grounded & ~ramped)
+    place = space.place(draw, (radius, radius), low, high, grounded=grounded & ~ramped, least=0.3, elsewhere=True)
     radius = jnp.where(ramped, radius, radius * place.scale)
     ball = jnp.where(ramped, radius + 0.05, place.centre[0]), jnp.where(ramped, start + radius, place.centre[1])
     if scene.left("polygon") > 2:
@@ -383,7 +375,7 @@ def gate_level(key: jax.Array, size: str | Size = "l", parameters: ContraptionLe
         scene, space, draw, (begin, FLOOR_HEIGHT), (jnp.float32(ROOM_SIZE), jnp.minimum(hinge[1] + 1.0, ROOM_SIZE)), p
     )
     red_floor = draw.chance(p.red_floor_chance) & ~grounded & ~ramped
-    return finished(key_finish, scene, jnp.where(red_floor, RED, 0), triangle_chance=0.05)
+    return scene.level(jnp.where(red_floor, RED, 0))
 
 
 def _rest(scene: Scene, space: Space, draw: Draw, low: Point, high: Point, p: ContraptionLevels) -> None:

@@ -25,7 +25,7 @@ from .parts import (
     clutter,
     couple,
     exchange_roles,
-    finished,
+    finish,
     motor,
     rotated,
     target,
@@ -51,7 +51,7 @@ LAYOUTS = np.array(
     ],
     np.float32,
 )
-"""Ways to mount two thrusters: of each the point on the hull, in its half sides, and the direction of its force [rad]."""
+"""Ways to mount two thrusters: of each the point on the hull, in its half sides, and its force's direction [rad]."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,7 +166,7 @@ def flight_level(key: jax.Array, size: str | Size = "l", parameters: FlightLevel
     if scene.left("polygon"):
         clutter(scene, space, draw, "polygon", chance=p.clutter_chance, size=(0.06, 0.3))
     red_floor = draw.chance(p.red_floor_chance) & ~grounded
-    return finished(key_finish, scene, jnp.where(red_floor, RED, 0))
+    return finish(key_finish, scene.level(jnp.where(red_floor, RED, 0)), triangle_chance=0.2)
 
 
 class Second(NamedTuple):
@@ -290,7 +290,7 @@ def _craft(
     turn: jax.Array,
     p: FlightLevels,
 ) -> Craft:
-    """The craft, in one slot of a polygon and one of a circle. Without a second body there may be an obstacle instead."""
+    """The craft, in a polygon's slot and a circle's. Without a second body there may be an obstacle instead."""
     attached = mate > 0
     moved = lambda point: add(centre, rotated(point, turn))
     size, red = draw.log_between((0.06, 0.4)), draw.chance(0.5)

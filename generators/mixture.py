@@ -37,6 +37,8 @@ class Mixture:
     """A generator that draws one of several for each level; ``mixture`` makes it. Equal ones are compiled once."""
 
     parts: tuple[Part, ...]
+    after: Callable[[jax.Array, Level], Level] | None = None
+    """``after(key, level)``, what becomes of each level of any part, at the mixture's size."""
 
     def __call__(self, key: jax.Array, size: str | Size) -> Level:
         """One level. Under ``jax.vmap`` every part computes every level; ``batch`` does not.
@@ -46,6 +48,9 @@ class Mixture:
         """
         size = size_of(size)
         self._check(size)
+        if self.after is not None:
+            key, key_after = jax.random.split(key)
+            return self.after(key_after, dataclasses.replace(self, after=None)(key, size))
         key_part, *keys = jax.random.split(key, 1 + len(self.parts))  # all parts are computed, so each has its own
         weights = jnp.asarray(np.array([part.weight for part in self.parts], np.float32))
         branches = [functools.partial(_padded(part, size), key) for part, key in zip(self.parts, keys, strict=True)]
@@ -62,6 +67,10 @@ class Mixture:
         """
         size = size_of(size)
         self._check(size)
+        if self.after is not None:
+            key, key_after = jax.random.split(key)
+            levels = dataclasses.replace(self, after=None).batch(key, n, size)
+            return jax.vmap(self.after)(jax.random.split(key_after, n), levels)
         parts = [part for part in self.parts if part.weight > 0]
         key_start, key_order, *keys = jax.random.split(key, 2 + len(parts))
         # Systematic sampling: n points at equal distances from a random start, dealt to the parts by their weights.
@@ -113,19 +122,19 @@ class Form:
 
 
 def mixture_of_forms(
-    forms: Mapping[str, Callable[..., Level]], shares: Mapping[str, float], size: Size, parameters: Any
+    forms: Mapping[Callable[..., Level], float], size: Size, parameters: Any, after: Callable[[jax.Array, Level], Level]
 ) -> Mixture:
-    """The forms that have levels of ``size``, by their shares among those.
+    """The forms that have levels of ``size``, by their shares among those; ``after`` is that of ``Mixture``.
 
     Raises:
         ValueError: where none has, with what the first says.
     """
-    made = {name: Form(level, parameters) for name, level in forms.items() if shares[name] > 0}
-    fitting = {name: form for name, form in made.items() if form.fits(size)}
+    made = [(Form(level, parameters), share) for level, share in forms.items() if share > 0]
+    fitting = [(form, share) for form, share in made if form.fits(size)]
     if not fitting:
-        jax.eval_shape(lambda key: next(iter(made.values()))(key, size), jax.random.key(0))
-    total = sum(shares[name] for name in fitting)
-    return mixture([(form, shares[name] / total) for name, form in fitting.items()])
+        jax.eval_shape(lambda key: made[0][0](key, size), jax.random.key(0))
+    total = sum(share for _, share in fitting)
+    return dataclasses.replace(mixture([(form, share / total) for form, share in fitting]), after=after)
 
 
 def batch_of(generator: Generator, key: jax.Array, n: int, size: Size) -> Level:

@@ -21,8 +21,11 @@ from .triangles import cut_corners
 CLEARANCE = 0.06
 """Least distance between things that are placed by ``Space.place`` [m]."""
 
-TRIES = 12
+TRIES = 16
 """Places that ``Space.place`` looks at."""
+
+ELSEWHERE = 4
+"""How many of them are anywhere in the room, where it may be there."""
 
 PLACE_DRAWS = 2 * TRIES
 """Uniform numbers that ``Space.place`` uses."""
@@ -72,12 +75,12 @@ class Space:
         self._boxes.append(box if when is True else jnp.where(when, box, NOWHERE))
 
     def take_line(self, a: Point, b: Point, margin: Number, when: bool | jax.Array = True) -> None:
-        """Keep everything placed later out of the box about a line, and a margin around it [m], where ``when`` holds."""
+        """Keep everything placed later out of the box about a line, widened by ``margin`` [m], where ``when`` holds."""
         half = jnp.abs(a[0] - b[0]) / 2 + margin, jnp.abs(a[1] - b[1]) / 2 + margin
         self.take(((a[0] + b[0]) / 2, (a[1] + b[1]) / 2), half, when)
 
     def fitting(self, x: jax.Array, y: jax.Array, half: Point) -> jax.Array:
-        """Greatest scales (n) at which boxes with half sides ``half`` at ``x``, ``y`` (n) meet nothing; they may exceed 1.
+        """Greatest scales (n), above 1 too, at which boxes with half sides ``half`` at ``x``, ``y`` (n) meet nothing.
 
         Two boxes are apart where they are apart along one axis, so the greater of two scales is allowed.
         """
@@ -96,6 +99,7 @@ class Space:
         *,
         grounded: bool | jax.Array = False,
         least: float = 0.4,
+        elsewhere: bool = False,
     ) -> Place:
         """A place for a box, drawn within a region; the first of several that is free, or where most of it fits.
 
@@ -105,32 +109,28 @@ class Space:
             low, high: corners of the region [m].
             grounded: it stands on the floor.
             least: smallest scale at which it is worth placing.
+            elsewhere: where the region is full it may be anywhere in the room.
         """
-        u = draw.several(2 * TRIES).reshape(2, TRIES)
+        u = draw.several(PLACE_DRAWS).reshape(2, TRIES)
+        if elsewhere:
+            last = np.arange(TRIES) >= TRIES - ELSEWHERE
+            low, high = (
+                tuple(jnp.where(last, room, own) for room, own in zip(*corners, strict=True))
+                for corners in ((ROOM_BOX[0], low), (ROOM_BOX[1], high))
+            )
 
         def within(u: jax.Array, axis: int) -> jax.Array:
             middle, free = (low[axis] + high[axis]) / 2, jnp.maximum(high[axis] - low[axis] - 2 * half[axis], 0.0)
             return middle + (u - 0.5) * free
 
         x, y = within(u[0], 0), jnp.where(grounded, FLOOR_HEIGHT + half[1], within(u[1], 1))
-        scale = jnp.minimum(self.fitting(x, y, half), 1.0)
-        for at, axis in ((x, 0), (y, 1)):
-            edge = jnp.minimum(at - low[axis], high[axis] - at) / half[axis]
-            scale = jnp.minimum(scale, edge if axis == 0 else jnp.where(grounded, 1.0, edge))
+        edge = lambda at, axis: jnp.minimum(at - low[axis], high[axis] - at) / half[axis]
+        scale = jnp.minimum(self.fitting(x, y, half), jnp.where(grounded, 1.0, edge(y, 1)))
+        scale = jnp.minimum(jnp.minimum(scale, edge(x, 0)), 1.0)
         best = jnp.argmax(jnp.where(scale >= 0.999, 1.0, scale))
-        x, y, scale = x[best], y[best], jnp.minimum(scale[best], 1.0)
-        found = scale >= least
-        scale = jnp.maximum(scale, least)
+        x, y, scale = jnp.stack([x, y, scale])[:, best]
+        found, scale = scale >= least, jnp.maximum(scale, least)
         return Place((x, jnp.where(grounded, FLOOR_HEIGHT + half[1] * scale, y)), scale, found)
-
-    def place_anyway(
-        self, draw: Draw, half: Point, low: Point, high: Point, grounded: bool | jax.Array = False
-    ) -> Place:
-        """As ``place``, and anywhere in the room where the region is full; twice PLACE_DRAWS numbers."""
-        first, other = (
-            self.place(draw, half, *region, grounded=grounded, least=0.3) for region in ((low, high), ROOM_BOX)
-        )
-        return jax.tree.map(lambda a, b: jnp.where(first.found, a, b), first, other)
 
 
 def shape(
@@ -175,7 +175,7 @@ def target(
 
     Args:
         scene, space: take it.
-        draw: uniform numbers, 4 beside twice PLACE_DRAWS.
+        draw: uniform numbers, 4 beside PLACE_DRAWS.
         low, high: corners of the region [m].
         radius: range of radii, with uniform logarithm [m].
         box_chance: probability of a rectangle, where a polygon is left.
@@ -187,7 +187,7 @@ def target(
     may_be_box = may_be_box and scene.left("polygon") > 0
     stretch = jnp.sqrt(jnp.where(round_one | (not may_be_box), 1.0, flat))
     half = size * stretch, size / stretch
-    place = space.place_anyway(draw, half, low, high, grounded)
+    place = space.place(draw, half, low, high, grounded=grounded, least=0.3, elsewhere=True)
     half = half[0] * place.scale, half[1] * place.scale
     if may_be_box:
         body = shape(scene, round_one, place.centre, half, role=BLUE, fixed=True)
@@ -362,29 +362,22 @@ def thruster_channels(draw: Draw, shared_chance: float = 0.12) -> tuple[jax.Arra
     return first, jnp.where(draw.chance(shared_chance), first, (first + 1) % THRUSTER_BINDINGS)
 
 
-def finished(
-    key: jax.Array,
-    scene: Scene,
-    floor_role: int | jax.Array = 0,
-    *,
-    triangle_chance: float = 0.2,
-    physics_chance: float = 0.4,
-) -> Level:
-    """The level of a scene: mirrored half the time, in random slots, some shapes triangles, some in other physics.
+def finish(key: jax.Array, level: Level, *, triangle_chance: float = 0.0, physics_chance: float = 0.4) -> Level:
+    """``level`` mirrored half the time, in random slots, in other physics sometimes, some of its shapes triangles.
 
     Args:
         key: of the random numbers.
-        scene: with everything in it.
-        floor_role: role of the floor.
+        level: at rest.
         triangle_chance: probability that corners of rectangles are cut off, each with probability a half.
         physics_chance: probability of gravity, friction, density and restitution drawn from MILD.
     """
     key_slots, key_physics, key_draw = jax.random.split(key, 3)
-    polygons = scene.size.polygons
+    polygons = level.size.polygons
     draw = Draw(key_draw, 3 + 2 * polygons)
-    level = mirrored(scene.level(floor_role), draw.chance(0.5))
-    cut = draw.chance(triangle_chance) & (draw.several(polygons) < 0.5)
-    level = cut_corners(level, cut & (level.role[:polygons] != BLUE), draw.several(polygons))
+    level = mirrored(level, draw.chance(0.5))
+    if triangle_chance:
+        cut = draw.chance(triangle_chance) & (draw.several(polygons) < 0.5) & (level.role[:polygons] != BLUE)
+        level = cut_corners(level, cut, draw.several(polygons))
     changed, other = draw.chance(physics_chance), vary_physics(key_physics, level, MILD)
     level = jax.tree.map(lambda new, old: jnp.where(changed, new, old), other, level)
     return permute_slots(key_slots, level)

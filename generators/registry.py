@@ -178,7 +178,7 @@ GENERATORS: dict[str, Kind] = {
         mixed_sizes_level, RandomLevels, "random levels of all standard sizes, padded to one", mixture_of_sizes
     ),
     "mixture": Kind(
-        mixture_level, MixtureLevels, "half random levels, half all other kinds that fit the size", mixture_of_kinds
+        mixture_level, MixtureLevels, "half random levels, half other kinds that fit the size", mixture_of_kinds
     ),
     "genres": Kind(
         genre_level,

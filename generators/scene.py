@@ -71,7 +71,10 @@ class Scene:
         if kind in ("polygon", "circle"):
             used = sum((slot < self.size.polygons) == (kind == "polygon") for slot in self.bodies)
             return {"polygon": self.size.polygons - STATIC_POLYGONS, "circle": self.size.circles}[kind] - used
-        return {"joint": self.size.joints - len(self.joints), "thruster": self.size.thrusters - len(self.thrusters)}[kind]
+        slots, used = {"joint": (self.size.joints, self.joints), "thruster": (self.size.thrusters, self.thrusters)}[
+            kind
+        ]
+        return slots - len(used)
 
     def rectangle(self, centre: Point, width: Number, height: Number, rotation: Number = 0.0, **options: Any) -> int:
         """A rectangle; options are those of ``_add``."""
