@@ -85,7 +85,10 @@ class ComparisonSettings:
         if not self.sizes:
             own = self.changes.get("size", FAMILIES[self.preset].size)
             object.__setattr__(self, "sizes", (own,))
-        for names, kind in (([title_of(name) for name in self.names], "method"), ([size_of(size) for size in self.sizes], "size")):
+        for names, kind in (
+            ([title_of(name) for name in self.names], "method"),
+            ([size_of(size) for size in self.sizes], "size"),
+        ):
             if len(set(names)) < len(names):
                 raise ValueError(f"a {kind} is named twice: {', '.join(map(str, names))}")
 

@@ -187,7 +187,7 @@ def playing_size(size: Size, methods: Sequence[Method]) -> Size:
     Where nobody has a size of its own it is a standard one.
     """
     own = [run.env.size for method in methods for _, run in method.runs_for(size)]
-    for candidate in ([size, *own] if own else SIZES.values()):
+    for candidate in [size, *own] if own else SIZES.values():
         if all(candidate.holds(other) for other in (size, *own)):
             return candidate
     needed = functools.reduce(Size.joined, own, size)

@@ -5,7 +5,16 @@ A generator is a function ``(key, size) -> Level``; ``GENERATORS`` names those o
 
 from .edits import EDITS, Edit
 from .exclusion import emptied, excluding, hash_array, held_out, held_out_levels, refuse_held_out, sample_excluding
-from .filters import FILTERS, Filter, lost_at_start, make_filter, noop_solves, overlapping, solved_at_start, uncontrollable
+from .filters import (
+    FILTERS,
+    Filter,
+    lost_at_start,
+    make_filter,
+    noop_solves,
+    overlapping,
+    solved_at_start,
+    uncontrollable,
+)
 from .generator import Generator
 from .listed import ListedLevels, listed_levels
 from .locomotion import LocomotionLevels, locomotion_level

@@ -56,7 +56,10 @@ def test_a_comparison_is_trained_once_and_summed_up(tmp_path, capsys):
 
 
 def test_an_arm_is_the_preset_with_changes_of_its_own(tmp_path):
-    arms = {"no mirror": {"network_options": "mirror=False"}, "wide accel": {"curriculum": "accel", "network_width": 96}}
+    arms = {
+        "no mirror": {"network_options": "mirror=False"},
+        "wide accel": {"curriculum": "accel", "network_width": 96},
+    }
     settings = ComparisonSettings(str(tmp_path), (), arms, preset="tiny", changes={"steps": 4096})
     assert settings.names == ("no mirror", "wide accel")
     first, second = (settings.config(name, "s", 2) for name in settings.names)
@@ -89,7 +92,17 @@ def test_an_arm_is_the_preset_with_changes_of_its_own(tmp_path):
     ),
 )
 def test_what_cannot_be_compared_is_refused_before_anything_is_trained(wrong, words, tmp_path, capsys):
-    arguments = ["compare", "--methods", "dr", "--preset", "tiny", "--suite", "random-s:2", "--out", str(tmp_path / "x")]
+    arguments = [
+        "compare",
+        "--methods",
+        "dr",
+        "--preset",
+        "tiny",
+        "--suite",
+        "random-s:2",
+        "--out",
+        str(tmp_path / "x"),
+    ]
     assert main([*arguments, *wrong]) == 2
     assert words in capsys.readouterr().err
     assert not (tmp_path / "x").exists()

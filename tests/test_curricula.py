@@ -109,7 +109,9 @@ def test_plr_metrics():
     np.testing.assert_allclose(metrics["score_max"], levels["difficulty"].max(axis=1), rtol=1e-5)
     assert int(metrics["inserted"].sum()) == int(state.buffer.inserted) and int(metrics["buffer_size"][-1]) == 32
     assert not np.asarray(metrics["inserted"])[np.asarray(metrics["replayed"], bool)].any()
-    assert float(metrics["staleness_mean"][-1]) == pytest.approx(float((state.buffer.clock - state.buffer.timestamp).mean()))
+    assert float(metrics["staleness_mean"][-1]) == pytest.approx(
+        float((state.buffer.clock - state.buffer.timestamp).mean())
+    )
 
 
 def test_robust_plr_learns_from_replays_alone():
@@ -190,7 +192,9 @@ def test_every_curriculum_can_be_made_by_name(name):
     curriculum = make_curriculum(name, sample, BATCH, **options)
     levels, plan = curriculum.propose(jax.random.key(0), curriculum.init(jax.random.key(0)))
     assert levels["difficulty"].shape == plan.slots.shape == (BATCH,)
-    assert bool(plan.learn) == (name in ("dr", "plr", "student-regret"))  # the others score levels before they learn from any
+    assert bool(plan.learn) == (
+        name in ("dr", "plr", "student-regret")
+    )  # the others score levels before they learn from any
     assert curriculum.students == (2 if name == "student-regret" else 1)
 
 

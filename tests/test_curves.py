@@ -53,7 +53,9 @@ def test_numbers_that_are_missing_are_told(runs, tmp_path):
     with pytest.warns(UserWarning, match="no number entropy in .*a: left out"):
         found = read_curves({"a": [a], "b": [b]}, ["entropy"])["entropy"]
     assert not found["a"] and list(found["b"][0].y) == [4, 3, 2, 1]
-    with pytest.raises(ValueError, match=r"'solve_rat' \(did you mean 'solve_rate'\?\): they have entropy, evaluation/"):
+    with pytest.raises(
+        ValueError, match=r"'solve_rat' \(did you mean 'solve_rate'\?\): they have entropy, evaluation/"
+    ):
         read_curves({"a": [a], "b": [b]}, ["solve_rat"])
     with pytest.raises(ValueError, match="unknown axis"):
         read_curves({"a": [a]}, axis="days")

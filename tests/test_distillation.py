@@ -36,7 +36,9 @@ def config(out, updates=2, **changes):
 def teacher(tmp_path_factory):
     """A run that decides every four frames, with parameters that say something."""
     run = train(config(tmp_path_factory.mktemp("teacher") / "run", decision_frames=4, updates=1))
-    run.policy.params = jax.tree.map(lambda x: x + 0.1 * jax.random.normal(jax.random.key(9), x.shape), run.policy.params)
+    run.policy.params = jax.tree.map(
+        lambda x: x + 0.1 * jax.random.normal(jax.random.key(9), x.shape), run.policy.params
+    )
     file = run.path.parent / "agent.safetensors"
     save_agent(file, run, name="wild")
     return file
@@ -95,9 +97,7 @@ def test_a_teacher_that_leads_acts_and_one_that_is_not_asked_says_nothing(teache
     action = jnp.broadcast_to(rules.actions.noop(), (12, 6))
     step = jax.jit(guide.step)
     leads = jnp.arange(12) % 2 == 0
-    play = lambda leads, asked: step(
-        jax.random.key(1), guide.begin(levels), states, action, leads, jnp.array(asked)
-    )
+    play = lambda leads, asked: step(jax.random.key(1), guide.begin(levels), states, action, leads, jnp.array(asked))
     (_, led, *_, lesson), (_, alone, _, done, _, silence), (_, own, *_) = (
         play(leads, True), play(leads & False, False), play(leads & False, True)
     )  # fmt: skip

@@ -69,7 +69,9 @@ def test_gaussians_against_an_integral():
     x = np.linspace(-12, 12, 20001)
     expected = []
     for d in range(2):
-        log = lambda g: -0.5 * ((x - float(g.mean[0, d])) / np.exp(float(g.log_std[0, d]))) ** 2 - float(g.log_std[0, d])
+        log = lambda g: (
+            -0.5 * ((x - float(g.mean[0, d])) / np.exp(float(g.log_std[0, d]))) ** 2 - float(g.log_std[0, d])
+        )
         p = np.exp(log(one)) / np.sqrt(2 * np.pi)
         expected.append((p * (log(one) - log(other))).sum() * (x[1] - x[0]))
     np.testing.assert_allclose(one.divergence(other), [sum(expected)], rtol=1e-4)

@@ -45,6 +45,7 @@ def layer(name: str) -> str:
     folder, inside = (*name.split(".")[1:], "", "")[:2]
     return "benchmarks.evaluation" if folder == "benchmarks" and (inside in EVALUATION or not inside) else folder
 
+
 pytestmark = pytest.mark.skipif(not (ROOT / "setup.cfg").exists(), reason="the tests are run away from the repository")
 
 
@@ -160,7 +161,11 @@ def test_documentation_is_read_alike_whether_or_not_it_was_dedented():
         """Size of it,
         in metres."""
 
-    indented = Documented.__doc__ if "\n        " in Documented.__doc__ else "A thing.\n\n        Attributes:\n            size: of it\n        "
+    indented = (
+        Documented.__doc__
+        if "\n        " in Documented.__doc__
+        else "A thing.\n\n        Attributes:\n            size: of it\n        "
+    )
     for text in (indented, inspect.cleandoc(indented)):
         Documented.__doc__ = text
         assert inspect.getdoc(Documented) == "A thing.\n\nAttributes:\n    size: of it"

@@ -233,7 +233,8 @@ def test_the_loss_by_hand():
         recurrent=False,
         unroll=lambda params, carry, observation, reset: (
             SimpleNamespace(
-                log_prob=lambda action, parts: jnp.log(jnp.array([0.8, 0.2])), entropy=lambda parts: jnp.array([0.5, 0.7])
+                log_prob=lambda action, parts: jnp.log(jnp.array([0.8, 0.2])),
+                entropy=lambda parts: jnp.array([0.5, 0.7]),
             ),
             jnp.array([1.0, 3.0]),
         ),

@@ -82,14 +82,33 @@ def test_the_default_is_the_quick_preset():
 def test_kinetix_presets_are_the_published_hyperparameters():
     for size, method in itertools.product("sml", METHODS):
         c = method_preset(f"kinetix-{size}", method)
-        assert (c.size, c.environments, c.rollout_steps, c.outer_steps, c.epochs, c.minibatches) == (size, 2048, 256, 1, 8, 32)
+        assert (c.size, c.environments, c.rollout_steps, c.outer_steps, c.epochs, c.minibatches) == (
+            size,
+            2048,
+            256,
+            1,
+            8,
+            32,
+        )
         assert (c.learning_rate, c.gamma, c.gae_lambda, c.clip, c.entropy) == (5e-5, 0.995, 0.9, 0.02, 0.01)
         assert (c.value_coefficient, c.max_grad_norm, c.steps, c.network) == (0.5, 1.0, 2**30, "entity_transformer")
         assert (c.frame_skip, c.dense_reward_scale, c.max_steps) == (2, 0.2, 256)
-        assert (c.buffer_size, c.temperature, c.staleness, c.replay_probability, c.minimum_fill) == (4000, 1, 0.3, 0.5, 0.5)
+        assert (c.buffer_size, c.temperature, c.staleness, c.replay_probability, c.minimum_fill) == (
+            4000,
+            1,
+            0.3,
+            0.5,
+            0.5,
+        )
         assert (c.update_steps, c.gradient_steps) == (2048 * 256, 2**30 // (2048 * 256) * 8 * 32)
     own = inspect.signature(sfl).parameters  # the preset leaves SFL's own settings as they are
-    published = {"scored_levels": 12288, "scoring_rollouts": 2, "kept_levels": 1024, "refresh_every": 128, "replayed_share": 0.5}
+    published = {
+        "scored_levels": 12288,
+        "scoring_rollouts": 2,
+        "kept_levels": 1024,
+        "refresh_every": 128,
+        "replayed_share": 0.5,
+    }
     assert {name: own[name].default for name in published} == published and not preset("kinetix-s-sfl").options
 
 
@@ -107,7 +126,10 @@ def test_kinetix_presets_are_the_published_hyperparameters():
         ({"size": "xl"}, "unknown size 'xl': use one of s, m, l"),
         ({"network": "rnn"}, "unknown network 'rnn': use one of "),
         ({"score": "luck"}, "unknown score 'luck': use one of "),
-        ({"score": "regret"}, "compares the student with an antagonist, and curriculum 'robust-plr' has none: use curriculum student-regret"),
+        (
+            {"score": "regret"},
+            "compares the student with an antagonist, and curriculum 'robust-plr' has none: use curriculum student-regret",
+        ),
         ({"score": "max_mc", "curriculum": "dr"}, "curriculum 'dr' has no score to choose .*leave score empty"),
         ({"score": "regret", "curriculum": "student-regret"}, "has no score to choose .*set options=regret=NAME"),
         ({"prioritisation": "best"}, "unknown prioritisation 'best': use one of rank, topk"),
@@ -120,7 +142,10 @@ def test_kinetix_presets_are_the_published_hyperparameters():
         ({"gamma": 1.5}, "gamma must be between 0 and 1"),
         ({"clip": float("nan")}, "clip must be above 0, got nan"),
         ({"eval_every": 1, "selection_seed": 1_000_000_007}, "selection_seed=1000000007 is that of eval_seed too"),
-        ({"eval_every": 1, "eval_seed": 5, "selection_seed": 5}, "selection_seed=5 is that of eval_seed too.*use another"),
+        (
+            {"eval_every": 1, "eval_seed": 5, "selection_seed": 5},
+            "selection_seed=5 is that of eval_seed too.*use another",
+        ),
         (
             {"eval_every": 1, "eval_seed": 5, "selection_seed": 1_000_000_007},
             "is that of the suites random-s, -m and -l too.* such as selection_seed=1000000009",

@@ -71,7 +71,9 @@ class ActuatorEncoder(nn.Module):
     def __call__(self, observation: SceneObservation) -> ActuatorEmbedding:
         flipped = _green_right_of_blue(observation)
         if self.mirror:
-            pick = lambda own, other: jnp.where(flipped.reshape(flipped.shape + (1,) * (own.ndim - flipped.ndim)), other, own)
+            pick = lambda own, other: jnp.where(
+                flipped.reshape(flipped.shape + (1,) * (own.ndim - flipped.ndim)), other, own
+            )
             observation = jax.tree.map(pick, observation, mirrored(observation))
         else:
             flipped = jnp.zeros_like(flipped)

@@ -38,7 +38,9 @@ def _product(precision: Any, rows: jax.Array, kernel: jax.Array) -> jax.Array:
     return jax.lax.dot(rows, kernel, precision=precision)
 
 
-def _product_forward(precision: Any, rows: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+def _product_forward(
+    precision: Any, rows: jax.Array, kernel: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     return _product(precision, rows, kernel), (rows, kernel)
 
 
@@ -106,7 +108,9 @@ def _maxima_forward(groups: jax.Array, rows: jax.Array) -> tuple[jax.Array, tupl
 
 def _maxima_backward(saved: tuple[jax.Array, ...], gradient: jax.Array) -> tuple[None, jax.Array]:
     def gradients(groups: jax.Array, rows: jax.Array, highest: jax.Array, gradient: jax.Array) -> jax.Array:
-        share = lambda g: jnp.where(groups[..., g, None] & (rows == highest[..., g, None, :]), gradient[..., g, None, :], 0)
+        share = lambda g: jnp.where(
+            groups[..., g, None] & (rows == highest[..., g, None, :]), gradient[..., g, None, :], 0
+        )
         return functools.reduce(jnp.add, map(share, range(groups.shape[-1])))
 
     return None, _by_itself(gradients, *saved, gradient)

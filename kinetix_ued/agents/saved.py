@@ -59,7 +59,9 @@ class Agent:
     card: dict[str, Any]
 
 
-def make_network(env: KinetixEnv, network: str, *, normalised: bool = False, dtype: str = "float32", **options: Any) -> Policy:
+def make_network(
+    env: KinetixEnv, network: str, *, normalised: bool = False, dtype: str = "float32", **options: Any
+) -> Policy:
     """The policy that a card describes: ``make_policy`` with options that can be written down.
 
     Args:
@@ -173,7 +175,9 @@ def _file(agent: str | os.PathLike[str]) -> Path:
         return Path(name)
     known = bundled()
     if name not in known:
-        raise ValueError(f"unknown agent {name!r}: use one of {', '.join(known) or 'none'}, or a file ending in {SUFFIX}")
+        raise ValueError(
+            f"unknown agent {name!r}: use one of {', '.join(known) or 'none'}, or a file ending in {SUFFIX}"
+        )
     return known[name]
 
 
@@ -184,7 +188,9 @@ def _card(path: Path) -> dict[str, Any]:
     except (OSError, SafetensorError) as problem:
         raise ValueError(f"{path} is no file of an agent: {problem}") from problem
     if text is None:
-        raise ValueError(f"{path} holds arrays and no card: for an agent of Kinetix use kinetix-ued agents import FOLDER")
+        raise ValueError(
+            f"{path} holds arrays and no card: for an agent of Kinetix use kinetix-ued agents import FOLDER"
+        )
     try:
         card = json.loads(text)
     except (ValueError, RecursionError) as problem:

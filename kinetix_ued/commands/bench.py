@@ -51,7 +51,11 @@ def _common(parser: argparse.ArgumentParser, *, timed: bool = True, reference: b
         add("--repeats", type=positive, default=5, help="rounds (%(default)s)")
         add("--min-seconds", type=float, default=0.5, help="least length of a round (%(default)s)")
     if reference:
-        add("--reference", action="store_true", help="measure an installed kinetix-env too, in turns, and print the ratio")
+        add(
+            "--reference",
+            action="store_true",
+            help="measure an installed kinetix-env too, in turns, and print the ratio",
+        )
     add("--seed", type=seed, default=0, help="seed of what is random (%(default)s)")
     add("--json", action="store_true", help="print JSON instead of the table")
 
@@ -147,7 +151,9 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", default="kinetix-s", help="agent and hyperparameters (%(default)s)")
     parser.add_argument("--environments", type=positive, default=256, help="environments side by side (%(default)s)")
     parser.add_argument("--rollout-steps", type=positive, default=64, help="steps of each in an update (%(default)s)")
-    parser.add_argument("--engine", choices=("auto", "warp", "jax"), default="auto", help="physics engine (%(default)s)")
+    parser.add_argument(
+        "--engine", choices=("auto", "warp", "jax"), default="auto", help="physics engine (%(default)s)"
+    )
     parser.add_argument("--repeats", type=positive, default=3, help="updates, and rounds of each part (%(default)s)")
 
 
@@ -161,7 +167,9 @@ def _train(arguments: argparse.Namespace, say: Any) -> tuple[Any, str]:
 def _validity_arguments(parser: argparse.ArgumentParser) -> None:
     _common(parser, timed=False, reference=False)
     parser.add_argument("-n", type=positive, default=100_000, help="levels of each size (%(default)s)")
-    parser.add_argument("--generator", default="random", metavar="NAME", help="where the levels come from (%(default)s)")
+    parser.add_argument(
+        "--generator", default="random", metavar="NAME", help="where the levels come from (%(default)s)"
+    )
     parser.add_argument("--edits", type=positive, default=10, help="edits of each edited level (%(default)s)")
     parser.add_argument("--sizes", nargs="+", choices=("s", "m", "l"), default=["s", "m", "l"], help="sizes (all)")
 

@@ -123,7 +123,9 @@ def changes_of(entries: list[str], option: str = "--set") -> dict:
         name, equals, value = entry.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or name not in kinds or name in NOTED_FIELDS:
-            raise ValueError(f"{option} {entry}: write FIELD=VALUE with a field of the configuration (see train --help)")
+            raise ValueError(
+                f"{option} {entry}: write FIELD=VALUE with a field of the configuration (see train --help)"
+            )
         kind = kinds[name]
         truths = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
         try:

@@ -277,9 +277,7 @@ def summary(results: list[dict[str, Any]], asked: int) -> str:
     )
 
 
-def report(
-    results: list[dict[str, Any]], arguments: argparse.Namespace, settings: Any, asked: int
-) -> dict[str, Any]:
+def report(results: list[dict[str, Any]], arguments: argparse.Namespace, settings: Any, asked: int) -> dict[str, Any]:
     """All that is known, ready for JSON."""
     import dataclasses
 

@@ -12,9 +12,7 @@ from .evaluation import account_of
 from .run import Run
 
 
-def save_agent(
-    path: str | os.PathLike[str], run: Run, *, name: str, about: str = "", overwrite: bool = False
-) -> None:
+def save_agent(path: str | os.PathLike[str], run: Run, *, name: str, about: str = "", overwrite: bool = False) -> None:
     """Write the policy of a run into one file, which ``kinetix_ued.agents.load`` reads.
 
     Args:

@@ -196,7 +196,9 @@ def _stepping(network: Any, params: Any, rules: Any, env: Any, clock: _Clock) ->
             return (memory, state, reward, done | over, ended), (memory.distribution, ~done)
 
         never = jnp.zeros(leads.shape, bool)
-        first = state.time == 0  # nobody has come nearer than before in the first step of an episode, however long it is
+        first = (
+            state.time == 0
+        )  # nobody has come nearer than before in the first step of an episode, however long it is
         state = state.replace(time=state.time * clock.moments)
         carry = memory, state, jnp.zeros(leads.shape, jnp.float32), never, {name: never for name in _ENDS}
         carry, (said, counted) = jax.lax.scan(moment, carry, jax.random.split(key, clock.moments))

@@ -146,7 +146,9 @@ def make_update(
             episode_return=jnp.zeros(batch, jnp.float32),
             episode_length=jnp.zeros(batch, jnp.int32),
             begun=jnp.zeros(batch, jnp.int32),
-            teacher=jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(begin, states.level if guide is not None else ())),
+            teacher=jax.tree.map(
+                lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(begin, states.level if guide is not None else ())
+            ),
         )
         antagonist: Antagonist | tuple[()] = ()
         if curriculum.students == 2:
