@@ -36,7 +36,6 @@ from .methods import Method
 from .policies import baseline, baseline_names
 from .suite_levels import Suite
 
-
 _SET_BY_COMPARISON = frozenset({"seed", "seeds", "out", "size"})
 
 

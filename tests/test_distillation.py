@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from test_from_kinetix import checkpoint
 
 from kinetix_ued.agents import load
 from kinetix_ued.benchmarks import evaluate
@@ -18,8 +19,6 @@ from kinetix_ued.training import Run, preset, resume, save_agent, train, validat
 from kinetix_ued.training.build import decision_env
 from kinetix_ued.training.proven import _decisions_to_goal, find_proofs, voted_decisions
 from kinetix_ued.training.teacher import TEACHER, find_teacher
-
-from test_from_kinetix import checkpoint
 
 SMALL = {
     "observation": "scene", "network": "actuator", "network_width": 8, "head_width": 8, "environments": 8,

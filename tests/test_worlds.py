@@ -12,9 +12,9 @@ from kinetix_ued.generators import sample_levels
 from kinetix_ued.generators.filters import lost_at_start, noop_solves, overlapping, solved_at_start
 from kinetix_ued.generators.locomotion import LocomotionLevels, locomotion_level
 from kinetix_ued.generators.mixture import mixed_sizes, mixture
-from kinetix_ued.generators.registry import GenreLevels, mixture_of_genres
 from kinetix_ued.generators.physics import PhysicsRanges, randomise_physics
 from kinetix_ued.generators.pushing import PushingLevels, pushing_level
+from kinetix_ued.generators.registry import GenreLevels, mixture_of_genres
 from kinetix_ued.generators.roles import BLUE, GREEN, RED
 from kinetix_ued.generators.triangles import TriangleLevels, cut_corners, triangle_level
 from kinetix_ued.generators.vehicles import VehicleLevels, vehicle_level

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from .advantage import generalised_advantages
 from .distributions import Categorical, DiagonalGaussian, Distribution, MultiCategorical
+from .from_kinetix import import_kinetix_agent, read_kinetix_agent
 from .imitation import Lesson, imitation_loss
 from .policy import NETWORKS, Policy, make_policy
-from .from_kinetix import import_kinetix_agent, read_kinetix_agent
 from .ppo import Batch, TrainState, init_train_state, make_optimiser, ppo_loss, ppo_update
 from .saved import Agent, bundled, load, make_card, make_network, names_an_agent, read_card, save
 

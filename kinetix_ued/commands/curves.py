@@ -38,10 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from kinetix_ued.benchmarks.curve_plot import write_curves
     from kinetix_ued.benchmarks.curves import moving_mean, read_curves
     from kinetix_ued.benchmarks.methods import named_sources
     from kinetix_ued.benchmarks.report import refuse_overwriting
-    from kinetix_ued.benchmarks.curve_plot import write_curves
 
     if not arguments.out.lower().endswith(".png"):
         raise ValueError(f"{arguments.out}: the picture is a PNG; name a file that ends in .png")

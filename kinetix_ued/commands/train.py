@@ -9,7 +9,6 @@ import typing
 from pathlib import Path
 from typing import Any
 
-
 PATHS = ("levels",)
 """Fields that hold paths: on the command line with spaces between them, as a shell writes out ``*.json``."""
 
@@ -46,8 +45,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from kinetix_ued.training import TrainConfig, preset, read_config, seed_folders, validate
-    from kinetix_ued.training import resume, resume_seeds, train, train_seeds
+    from kinetix_ued.training import (
+        TrainConfig,
+        preset,
+        read_config,
+        resume,
+        resume_seeds,
+        seed_folders,
+        train,
+        train_seeds,
+        validate,
+    )
 
     given = vars(arguments)
     changes = {f.name: given[f.name] for f in dataclasses.fields(TrainConfig) if f.name in given and f.name != "preset"}
