@@ -8,7 +8,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from kinetix_ued.agents import Agent, load, read_card, save
+from kinetix_ued.agents import Agent, bundled, load, read_card, save
 from kinetix_ued.benchmarks import evaluate
 from kinetix_ued.cli import main
 from kinetix_ued.environment import make
@@ -57,6 +57,36 @@ def test_a_run_starts_from_a_saved_agent(run, file, tmp_path):
     with pytest.raises(ValueError, match="the networks must be the same"):
         save_agent(file, run, name="beginner")
         train(preset("tiny", **{**config.to_dict(), "network_width": 16, "out": str(tmp_path / "wider")}))
+
+
+def test_a_card_tells_what_training_cost_from_the_beginning_and_what_it_scored(run, tmp_path, capsys):
+    began = tmp_path / "next"
+    config = {**run.config.to_dict(), "init_from": str(run.path), "out": str(began)}
+    later = train(preset("tiny", **config))
+    scores, out = tmp_path / "scores.json", tmp_path / "later.safetensors"
+    levels = ["--suite", "random-s:4", "random-m:2", "--attempts", "1", "--no-worst"]
+    assert main(["eval", str(began), *levels, "--json", str(scores)]) == 0
+    save = ["agents", "save", "--name", "later", "--out", str(out), "--scores", str(scores)]
+    assert main([*save, str(run.path)]) == 2 and f"no scores of {run.path}" in capsys.readouterr().err
+    assert main([*save, str(began)]) == 0
+    training = read_card(out)["training"]
+    assert training["updates"] == later.updates and training["began_as"]["steps"]["learning"] == run.counts["learning"]
+    document = json.loads(scores.read_text())
+    for suite in document["suites"]:
+        told = training["scores"][suite["suite"]]
+        assert told["solve_rate"] == suite["policies"][0]["mean"]["solve_rate"]
+        assert (told["levels"], told["attempts"], told["hash"]) == (len(suite["levels"]), 1, suite["hash"])
+    assert str(tmp_path) not in json.dumps(read_card(out))  # folders of one machine mean nothing on another
+
+
+@pytest.mark.parametrize("name", bundled())
+def test_agents_in_the_box_are_small_whole_and_told_in_full(name):
+    agent, file = load(name), bundled()[name]
+    assert file.stat().st_size < 2_000_000 and agent.card["name"] == name and agent.card["about"]
+    training = agent.card["training"]
+    assert training["steps"]["learning"] > 0 and training["seconds"] > 0
+    assert {"kinetix", "holdout"} <= set(training["scores"])
+    assert not any(part.startswith("/") for part in (training["source"], training["config"]["init_from"]))
 
 
 def test_the_command_saves_shows_and_plays(run, tmp_path, capsys):

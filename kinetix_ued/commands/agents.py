@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("agent", help="name of an agent that comes with the package, or a .safetensors file")
     save = action("save", "write the agent of a run into one file", _save)
     save.add_argument("folder", metavar="RUN", help="folder of the run")
+    save.add_argument("--scores", default="", metavar="FILE", help="what eval --json wrote of the run, for the card")
     save.add_argument("--checkpoint", default="latest", metavar="WHICH", help="latest, best or an update's number")
     bring = action("import", "write an agent that Kinetix trained into a file of this project", _import)
     bring.add_argument("folder", metavar="FOLDER", help="with params.safetensors and config.json")
@@ -63,7 +64,8 @@ def _save(arguments: argparse.Namespace) -> int:
 
     refuse_unwritable(arguments.out, arguments.overwrite)
     loaded = Run.load(arguments.folder, checkpoint_of(arguments.checkpoint))
-    save_agent(arguments.out, loaded, name=arguments.name, about=arguments.about, overwrite=arguments.overwrite)
+    described = {"name": arguments.name, "about": arguments.about, "scores": arguments.scores}
+    save_agent(arguments.out, loaded, **described, overwrite=arguments.overwrite)
     print(f"written to {printable(arguments.out)}", file=sys.stderr)
     return 0
 
