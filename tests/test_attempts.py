@@ -67,7 +67,7 @@ class KnownEnv:
         goal = (state.time == when) & (jax.random.uniform(key) < chance)
         red = (state.time == when + 2) & (when % 2 == 0)
         done = goal | red | (state.time >= LIMIT)
-        info = {"goal": goal, "nonfinite": jnp.array(False)}
+        info = {"goal": goal, "truncated": done & ~goal, "nonfinite": jnp.array(False)}
         return self.observe(state), state, goal.astype(jnp.float32), done, info
 
 
