@@ -15,7 +15,7 @@ _ALIASING = 64
 """Rows of a multiple of this many numbers share few sets of a CPU's first cache, so columns of them are slow to read."""
 
 _PADDING = 8
-"""Zeros that such rows are lengthened by: a kernel's gradient then takes half to three quarters of the time."""
+"""Zeros that such rows are lengthened by: a kernel's gradient is then computed 1.1 to 1.8 times as fast."""
 
 
 _materialised = jax.lax.optimization_barrier
@@ -92,7 +92,7 @@ def group_maxima(groups: jax.Array, rows: jax.Array) -> jax.Array:
     """
 
     def maxima(groups: jax.Array, rows: jax.Array) -> jax.Array:
-        # One comparison after the other is a single loop over D; a reduction of (..., N, G, D) takes four times as long.
+        # One comparison after the other is a single loop over D; a reduction of (..., N, G, D) takes up to three times as long.
         chosen = (jnp.where(groups[..., n, :, None], rows[..., n, None, :], 0) for n in range(rows.shape[-2]))
         return functools.reduce(jnp.maximum, chosen)
 
