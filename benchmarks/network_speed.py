@@ -176,9 +176,8 @@ def _passes(settings: NetworkSettings, policy: Policy, params: Any, scenes: Any)
 
     def summed(function: Callable[[Any, Batch], Any]) -> Program:
         def whole(params: Any, parts: Batch) -> Any:
-            nothing = jax.tree.map(
-                jnp.zeros_like, jax.eval_shape(function, params, jax.tree.map(lambda x: x[0], parts))
-            )
+            shapes = jax.eval_shape(function, params, jax.tree.map(lambda x: x[0], parts))
+            nothing = jax.tree.map(jnp.zeros_like, shapes)
             add = lambda total, part: (jax.tree.map(jnp.add, total, function(params, part)), None)
             return jax.lax.scan(add, nothing, parts)[0]
 

@@ -11,19 +11,16 @@ from kinetix_ued.environment import make_actions
 
 
 def test_flops_of_layers_by_hand():
-    policy = make_policy(
-        "flat_mlp", "symbolic_flat", make_actions("multi_discrete"), width=16, head_width=8, head_depth=1
-    )
+    options = {"width": 16, "head_width": 8, "head_depth": 1}
+    policy = make_policy("flat_mlp", "symbolic_flat", make_actions("multi_discrete"), **options)
     flops = dense_flops(policy, jnp.ones((3, 5)), jax.random.key(0))
     first, others = 2 * 5 * 16, 2 * (2 * 16 * 8 + 8 * 16 + 8 * 1)  # actor and critic; 16 logits and a value
     assert flops == {"forward": first + others, "both": 2 * first + 3 * others}
 
 
 def test_every_size_and_type_is_measured():
-    few = NetworkSettings(
-        sizes=("s",), dtypes=("float32",), width=16, decisions=8, microbatch=4, repeats=2, min_seconds=0
-    )
-    measured = measure_network(few)
+    small = {"width": 16, "decisions": 8, "microbatch": 4, "repeats": 2, "min_seconds": 0}
+    measured = measure_network(NetworkSettings(sizes=("s",), dtypes=("float32",), **small))
     (row,) = measured["rows"]
     assert (row["size"], row["dtype"]) == ("s", "float32")
     assert 2 * row["flops"]["forward"] < row["flops"]["both"] < 3 * row["flops"]["forward"]

@@ -205,8 +205,8 @@ def ppo_update(
     imitation and agreement, see ``ppo_loss``.
 
     Args:
-        microbatch: transitions whose gradient a feed-forward policy computes at once, at most; a minibatch's gradient is
-            the sum over these parts of it. None: as many as a CPU's caches hold, or on other devices all of a minibatch
+        microbatch: transitions whose gradient a feed-forward policy computes at once, at most; a minibatch's gradient
+            is the sum over these parts of it. None: as many as a CPU's caches hold, on other devices all of a minibatch
 
     Raises:
         ValueError: for minibatches that do not divide the transitions (the environments, where recurrent).
