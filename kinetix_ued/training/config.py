@@ -131,7 +131,7 @@ class TrainConfig:
     """Decisions in each environment between two PPO updates: steps, unless decision_frames says otherwise."""
     outer_steps: int = 1
     """PPO updates for which the levels of one proposal are played."""
-    steps: int = 12_000_000
+    steps: int = 36_000_000
     """Environment steps to learn from; steps played for scores alone come on top and are counted apart."""
 
     epochs: int = 2

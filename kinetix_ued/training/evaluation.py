@@ -69,13 +69,17 @@ def evaluate_finished(run: Run, interrupted: Callable[[], bool] = lambda: False)
 
 
 def account_of(run: Run, source: str) -> dict[str, Any]:
-    """What a report says of a run: where it is from, how far it is, what it cost and what it was asked to do."""
+    """What a report says of a run: where it is from, how far it is, what it cost and what it was asked to do.
+
+    Folders in its configuration go by their last names: paths of one machine mean nothing on another.
+    """
+    folders = {name: Path(getattr(run.config, name)).name for name in ("out", "init_from")}
     return {
         "source": source,
         "updates": run.updates,
         "steps": run.counts,
         "seconds": round(sum(number_in(line, "seconds") or 0 for line in run.metrics[: run.updates]), 3),
-        "config": run.config.to_dict(),
+        "config": run.config.to_dict() | folders,
     }
 
 

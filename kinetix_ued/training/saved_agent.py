@@ -60,10 +60,9 @@ def _described(run: Run, name: str, about: str) -> dict[str, Any]:
 
 
 def _account(run: Run) -> dict[str, Any]:
-    """What the training of an agent cost, with that of the agent it began as; folders go by their last names."""
-    account = account_of(run, run.path.name)
-    account["config"] |= {"out": "", "init_from": Path(run.config.init_from).name}
-    return account | ({"began_as": _beginning(run.config.init_from)} if run.config.init_from else {})
+    """What the training of an agent cost, with that of the agent it began as."""
+    began = {"began_as": _beginning(run.config.init_from)} if run.config.init_from else {}
+    return account_of(run, run.path.name) | began
 
 
 def _beginning(init_from: str) -> dict[str, Any]:
