@@ -211,10 +211,10 @@ def _flipper(key: jax.Array, size: Size, p: ContraptionLevels) -> Level:
     ramps = scene.left("polygon") > 1
     both = draw.chance(0.6) if scene.left("polygon") > 3 and size.joints > 1 else jnp.array(False)
     height, sink = draw.between((0.5, 1.8)), draw.between((0.0, 0.6))
-    width = jnp.where(draw.chance(0.85), draw.between((0.3, 1.3)), 0.02) if ramps else jnp.float32(0.0)
-    slope, drain = draw.between((0.1, 0.5)), draw.between((0.4, 1.6)) * radius
+    width = jnp.where(draw.chance(0.85), draw.between((0.3, 1.3)), 0.0) if ramps else jnp.float32(0.0)
+    slope, drain = draw.between((0.1, 0.5)), draw.between((0.4, 1.6)) * radius + thick * jnp.sin(sink) + 0.02
     width = jnp.where(both, (ROOM_SIZE - drain) / 2 - length * jnp.cos(sink), width)
-    width = jnp.clip(width, 0.02, 2.0)
+    width = jnp.where(width < 0.2, 0.0, jnp.minimum(width, 2.0))  # too short a ramp is none
     hinge_y = FLOOR_HEIGHT + jnp.maximum(height, length * jnp.sin(sink) + 0.15)
     engine, shared = motor(draw, p.motor_speed, p.motor_power), draw.chance(p.shared_binding_chance)
     rise, fall = draw.between((0.4, 1.3)), draw.between((0.0, 0.3))
@@ -227,9 +227,10 @@ def _flipper(key: jax.Array, size: Size, p: ContraptionLevels) -> Level:
             over = hinge_y + thick / 2, hinge_y + thick / 2 + slope * width
             under = hinge_y - thick / 2, hinge_y - thick / 2 + slope * width
             corners = [(wall, over[1]), (x, over[0]), (x, under[0]), (wall, under[1])]
-            ramp = scene.polygon(corners if k == 0 else [corners[n] for n in (1, 0, 3, 2)], fixed=True, when=there)
-            space.take_line((wall, under[0]), (x, over[1]), 0.02, there)
-            hold = ramp
+            corners, sloping = corners if k == 0 else [corners[n] for n in (1, 0, 3, 2)], there & (width > 0)
+            ramp = scene.polygon(corners, fixed=True, when=sloping)
+            space.take_line((wall, under[0]), (x, over[1]), 0.02, sloping)
+            hold = Either(sloping, ramp, hold)
         angle = -sign * sink
         tip = x + sign * length * jnp.cos(sink), hinge_y - length * jnp.sin(sink)
         centre = (x + tip[0]) / 2, (hinge_y + tip[1]) / 2
@@ -374,7 +375,8 @@ def _gate(key: jax.Array, size: Size, p: ContraptionLevels) -> Level:
     _rest(
         scene, space, draw, (begin, FLOOR_HEIGHT), (jnp.float32(ROOM_SIZE), jnp.minimum(hinge[1] + 1.0, ROOM_SIZE)), p
     )
-    red_floor = draw.chance(p.red_floor_chance) & ~grounded & ~ramped
+    clear = ~ramped & (ball[1] - radius > FLOOR_HEIGHT + 0.2)
+    red_floor = draw.chance(p.red_floor_chance) & clear
     return scene.level(jnp.where(red_floor, RED, 0))
 
 
