@@ -71,6 +71,8 @@ class ContraptionLevels:
     """Probability that a ball lies on the side of a beam that is away from the target, to which it does not roll."""
     wall_hinge_chance: float = 0.25
     """Probability that a beam hangs on the wall by its end, where there is a slot for a post; otherwise it does."""
+    held_chance: float = 0.7
+    """Probability that a beam on the wall cannot fall, but only rise."""
     red_floor_chance: float = 0.3
     """Probability of a red floor."""
     red_bar_chance: float = 0.25
@@ -152,7 +154,10 @@ def _beam(key: jax.Array, size: Size, p: ContraptionLevels) -> Level:
     by_thruster, limit = draw.chance(p.thruster_chance), draw.between((0.25, 1.2))
     engine = motor(draw, p.motor_speed, p.motor_power)
     limited = draw.chance(0.75)
-    scene.joint(hinge, beam, pivot, motor=~by_thruster, limits=(-limit, limit), limited=limited, **engine)
+    # One at the wall falls, or rests on its limit until it is to throw.
+    held = ~posted & draw.chance(p.held_chance)
+    limits = jnp.where(held, -0.01, -limit), limit
+    scene.joint(hinge, beam, pivot, motor=~by_thruster, limits=limits, limited=limited | held, **engine)
     for low, high in ((0.0, 0.33), (0.33, 0.67), (0.67, 1.0)):
         space.take_line(local(low * length, 0.0), local(high * length, 0.0), thick / 2 + 0.05)
 

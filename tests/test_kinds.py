@@ -16,15 +16,16 @@ from kinetix_ued.generators.exclusion import hash_array, held_out
 from kinetix_ued.generators.filters import lost_at_start, overlapping, solved_at_start, uncontrollable
 from kinetix_ued.generators.flight import FlightLevels, aim
 from kinetix_ued.generators.parts import CLEARANCE, PLACE_DRAWS, ROOM_BOX, Space
+from kinetix_ued.generators.platforms import PlatformLevels
 from kinetix_ued.generators.roles import BLUE, GREEN, RED
 from kinetix_ued.generators.scene import CEILING, FLOOR, LEFT_WALL, RIGHT_WALL, Either, Scene, mirrored
 from kinetix_ued.levels.validity import faults
 from kinetix_ued.world import Level, size_of
 from kinetix_ued.world.constants import FLOOR_HEIGHT, ROOM_SIZE, STATIC_POLYGONS
 
-KINDS = ("flight", "arms", "balance", "contraptions")
+KINDS = ("flight", "arms", "balance", "contraptions", "platforms")
 N_LEVELS = 320
-CASES = [(kind, size) for kind in KINDS for size in ("s", "m", "l")]
+CASES = [(kind, size) for kind in KINDS for size in ("s", "m", "l") if (kind, size) != ("platforms", "s")]
 
 
 @functools.cache
@@ -75,7 +76,7 @@ def test_levels_differ_in_every_respect(kind, size):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_sizes_too_small_are_refused_with_the_remedy(kind):
-    with pytest.raises(ValueError, match="needs 2 circles"):
+    with pytest.raises(ValueError, match=r"needs [23] circles"):
         GENERATORS[kind].level(jax.random.key(0), "8p1c4j2t")
 
 
@@ -90,6 +91,8 @@ def test_sizes_too_small_are_refused_with_the_remedy(kind):
         (BalanceLevels, {"tilt": 2.0}, "tilt is an angle"),
         (BalanceLevels, {"weak_power": (0.0, 1.0)}, "weak_power must lie"),
         (ContraptionLevels, {"shares": (0.5, 0.5, 0.5, 0.5)}, "must sum to 1"),
+        (PlatformLevels, {"max_shelves": 5}, "max_shelves must lie between 1 and 4"),
+        (PlatformLevels, {"slope": (0.0, 1.0)}, "slope must lie"),
         (ContraptionLevels, {"beam_length": (2.0, 1.0)}, "beam_length is a range"),
     ],
 )
@@ -174,6 +177,23 @@ def test_machinery_moves_by_motors_or_thrusters_and_green_is_mostly_passive():
     assert 0.05 < thrust.any(1).mean() < 0.35
     motors = (levels.joint_active & levels.motor_on).sum(1)
     assert set(motors) >= {0, 1, 2, 3} and (levels.motor_auto & levels.joint_active).any()
+
+
+# Platforms
+
+
+def test_carts_and_balls_are_on_the_uppermost_shelf_or_the_floor():
+    levels = levels_of("platforms", "l")
+    cart = levels.joint_active.any(1)
+    assert 0.45 < cart.mean() < 0.65 and (levels.joint_active.sum(1) == 2 * cart).all()
+    long = np.ptp(levels.vertices[..., 0], axis=-1) > 1.5
+    shelf = (shapes(levels) & long)[:, : levels.size.polygons]
+    assert set(shelf.sum(1)) == {1, 2, 3, 4}
+    above = np.where(shelf, levels.position[:, : levels.size.polygons, 1], 0.0).max(1)
+    green, blue = where_is(levels, GREEN)[:, 1], where_is(levels, BLUE)[:, 1]
+    down = green > above
+    assert (cart <= down).all() and 0.7 < down.mean() < 0.95
+    assert (blue[down] < above[down]).all() and (blue[~down] > above[~down]).mean() > 0.9
 
 
 # Parts
