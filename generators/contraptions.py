@@ -196,10 +196,10 @@ def _beam(key: jax.Array, size: Size, p: ContraptionLevels) -> Level:
         scene.thruster(beam, at, direction, mass * strong, binding=channels[k], when=there)
 
     beyond = jnp.where(draw.chance(0.75), jnp.minimum(pivot[0] + 0.6 * front, ROOM_SIZE - 0.9), 0.0)
-    above = draw.chance(0.3)
+    above = draw.chance(jnp.where(posted, 0.3, 0.7))  # what falls off a beam on the wall rolls along the floor
     low = beyond, jnp.where(above, jnp.minimum(pivot[1] + 0.3, 4.0), FLOOR_HEIGHT)
     high = jnp.float32(ROOM_SIZE), jnp.where(above, ROOM_SIZE, jnp.minimum(pivot[1] + 0.5, ROOM_SIZE))
-    _rest(scene, space, draw, low, high, p)
+    _rest(scene, space, draw, low, high, p, above)
     red_floor = draw.chance(p.red_floor_chance)
     return scene.level(jnp.where(red_floor, RED, 0))
 
@@ -255,7 +255,7 @@ def _flipper(key: jax.Array, size: Size, p: ContraptionLevels) -> Level:
     space.take_line(ball, (ball[0], hinge_y), 0.7 * radius)
     above = draw.chance(0.85)
     low = jnp.where(above, 0.0, jnp.minimum(width + length, 3.8)), jnp.where(above, hinge_y + 0.5, FLOOR_HEIGHT)
-    _rest(scene, space, draw, low, (jnp.float32(ROOM_SIZE), jnp.float32(ROOM_SIZE)), p)
+    _rest(scene, space, draw, low, (jnp.float32(ROOM_SIZE), jnp.float32(ROOM_SIZE)), p, above)
     red_floor = draw.chance(p.red_floor_chance)
     return scene.level(jnp.where(red_floor, RED, 0))
 
@@ -385,10 +385,27 @@ def _gate(key: jax.Array, size: Size, p: ContraptionLevels) -> Level:
     return scene.level(jnp.where(red_floor, RED, 0))
 
 
-def _rest(scene: Scene, space: Space, draw: Draw, low: Point, high: Point, p: ContraptionLevels) -> None:
-    """The target within a region, and further shapes anywhere."""
+def _rest(
+    scene: Scene,
+    space: Space,
+    draw: Draw,
+    low: Point,
+    high: Point,
+    p: ContraptionLevels,
+    above: bool | jax.Array = False,
+) -> None:
+    """The target within a region, never on the floor where it is to be ``above``, and further shapes anywhere."""
     boxes = scene.left("polygon") > 1
-    target(scene, space, draw, low, high, radius=p.target_radius, grounded_chance=0.3, may_be_box=boxes)
+    target(
+        scene,
+        space,
+        draw,
+        low,
+        high,
+        radius=p.target_radius,
+        grounded_chance=0.3 * jnp.logical_not(above),
+        may_be_box=boxes,
+    )
     while scene.left("circle"):
         clutter(scene, space, draw, "circle", chance=p.clutter_chance)
     if scene.left("polygon"):
