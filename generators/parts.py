@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -136,7 +136,7 @@ class Space:
 
 
 def shape(
-    scene: Scene, round_one: bool | jax.Array, centre: Point, half: Point, rotation: Number = 0.0, **options
+    scene: Scene, round_one: bool | jax.Array, centre: Point, half: Point, rotation: Number = 0.0, **options: Any
 ) -> Body:
     """A rectangle, or a circle with its smaller half side as the radius; a slot of either kind, as far as there are.
 
