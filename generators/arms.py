@@ -165,7 +165,8 @@ def arm_level(key: jax.Array, size: str | Size = "l", parameters: ArmLevels = DE
         clutter(scene, space, draw, "circle", chance=p.clutter_chance)
     if scene.left("polygon"):
         clutter(scene, space, draw, "polygon", chance=p.clutter_chance, size=(0.08, 0.7))
-    red_floor = draw.chance(p.red_floor_chance) & ~pushes & (arm.base != 2)
+    # Green falls; on a red floor it should have time to be caught.
+    red_floor = draw.chance(p.red_floor_chance) & ~pushes & (jnp.min(arm.y) > FLOOR_HEIGHT + 0.3)
     return finish(key_finish, scene.level(jnp.where(red_floor, RED, 0)), triangle_chance=0.1)
 
 
@@ -284,7 +285,7 @@ def _links(scene: Scene, space: Space, draw: Draw, arm: Arm, p: ArmLevels) -> tu
         )
         half = (begin[0] + middle[0]) / 2, (begin[1] + middle[1]) / 2
         for a, b in ((begin, half), (half, middle), (middle, end)):
-            space.take_line(a, b, arm.width / 2 + 0.02, there)
+            space.take_line(a, b, 0.72 * arm.width + 0.02, there)
         slots.append(slot)
         parent = slot
     last: Body = slots[0]

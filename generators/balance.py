@@ -107,10 +107,10 @@ def _unicycle(key: jax.Array, size: Size, p: BalanceLevels) -> Level:
         draw.log_between(p.pole_length),
         draw.log_between(p.pole_width),
     )
-    lying = draw.chance(p.lying_chance)
+    lying = draw.chance(p.lying_chance) & (width / 2 < radius)
     tall, span = length, length + 2 * radius + 0.1
     hub = (
-        jnp.clip(draw.between((0.2, 2.6)), jnp.where(lying, span, radius + 0.3 * length + 0.1), 3.6),
+        jnp.clip(draw.between((0.2, 2.6)), jnp.where(lying, span, radius + 0.3 * length + 0.35), 3.6),
         FLOOR_HEIGHT + radius,
     )
     # A body that lies reaches down to the floor: r + length cos(tilt) = half its width.
@@ -163,7 +163,7 @@ def _cart(key: jax.Array, size: Size, p: BalanceLevels) -> Level:
     wheels = size.circles > 3 and size.joints > 2
     if wheels:
         wheeled = draw.chance(0.65)
-    x = draw.between((half[0] + radius + 0.1, 2.4))
+    x = draw.between((jnp.maximum(half[0] + radius, p.tilt * length + 0.22) + 0.1, 2.4))
     y = FLOOR_HEIGHT + jnp.where(wheeled, radius + 0.5 * half[1], half[1])
     cart = scene.rectangle((x, y), 2 * half[0], 2 * half[1])
     mass = 4 * half[0] * half[1]
@@ -215,9 +215,10 @@ def _pole(key: jax.Array, size: Size, p: BalanceLevels) -> Level:
     if scene.left("polygon") > 1 and size.joints > 1:
         double = draw.chance(0.5)
     other = jnp.where(double, draw.log_between((0.3, 1.0)), 0.0)
+    other = jnp.minimum(other, 2.1 - length)
     reach = length + other
     pivot = draw.between((0.8, ROOM_SIZE - 0.8)), draw.between((FLOOR_HEIGHT + 0.5, ROOM_SIZE - 0.5))
-    low = jnp.minimum(reach + 0.1, 2.4)
+    low = reach + 0.3
     pivot = jnp.clip(pivot[0], low, ROOM_SIZE - low), jnp.clip(pivot[1], FLOOR_HEIGHT + low, ROOM_SIZE - 0.3)
     # It hangs, more or less; angles are counted from straight down.
     angle = draw.between((-0.5, 0.5)) + jnp.where(draw.chance(0.25), math.pi, 0.0) * (

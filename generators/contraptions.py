@@ -71,6 +71,8 @@ class ContraptionLevels:
     """Probability that a ball lies on the side of a beam that is away from the target, to which it does not roll."""
     wall_hinge_chance: float = 0.25
     """Probability that a beam hangs on the wall by its end, where there is a slot for a post; otherwise it does."""
+    held_chance: float = 0.7
+    """Probability that a beam on the wall cannot fall, but only rise."""
     red_floor_chance: float = 0.3
     """Probability of a red floor."""
     red_bar_chance: float = 0.25
@@ -152,7 +154,10 @@ def _beam(key: jax.Array, size: Size, p: ContraptionLevels) -> Level:
     by_thruster, limit = draw.chance(p.thruster_chance), draw.between((0.25, 1.2))
     engine = motor(draw, p.motor_speed, p.motor_power)
     limited = draw.chance(0.75)
-    scene.joint(hinge, beam, pivot, motor=~by_thruster, limits=(-limit, limit), limited=limited, **engine)
+    # One at the wall falls, or rests on its limit until it is to throw.
+    held = ~posted & draw.chance(p.held_chance)
+    limits = jnp.where(held, -0.01, -limit), limit
+    scene.joint(hinge, beam, pivot, motor=~by_thruster, limits=limits, limited=limited | held, **engine)
     for low, high in ((0.0, 0.33), (0.33, 0.67), (0.67, 1.0)):
         space.take_line(local(low * length, 0.0), local(high * length, 0.0), thick / 2 + 0.05)
 
@@ -191,10 +196,10 @@ def _beam(key: jax.Array, size: Size, p: ContraptionLevels) -> Level:
         scene.thruster(beam, at, direction, mass * strong, binding=channels[k], when=there)
 
     beyond = jnp.where(draw.chance(0.75), jnp.minimum(pivot[0] + 0.6 * front, ROOM_SIZE - 0.9), 0.0)
-    above = draw.chance(0.3)
+    above = draw.chance(jnp.where(posted, 0.3, 0.7))  # what falls off a beam on the wall rolls along the floor
     low = beyond, jnp.where(above, jnp.minimum(pivot[1] + 0.3, 4.0), FLOOR_HEIGHT)
     high = jnp.float32(ROOM_SIZE), jnp.where(above, ROOM_SIZE, jnp.minimum(pivot[1] + 0.5, ROOM_SIZE))
-    _rest(scene, space, draw, low, high, p)
+    _rest(scene, space, draw, low, high, p, above)
     red_floor = draw.chance(p.red_floor_chance)
     return scene.level(jnp.where(red_floor, RED, 0))
 
@@ -211,10 +216,10 @@ def _flipper(key: jax.Array, size: Size, p: ContraptionLevels) -> Level:
     ramps = scene.left("polygon") > 1
     both = draw.chance(0.6) if scene.left("polygon") > 3 and size.joints > 1 else jnp.array(False)
     height, sink = draw.between((0.5, 1.8)), draw.between((0.0, 0.6))
-    width = jnp.where(draw.chance(0.85), draw.between((0.3, 1.3)), 0.02) if ramps else jnp.float32(0.0)
-    slope, drain = draw.between((0.1, 0.5)), draw.between((0.4, 1.6)) * radius
+    width = jnp.where(draw.chance(0.85), draw.between((0.3, 1.3)), 0.0) if ramps else jnp.float32(0.0)
+    slope, drain = draw.between((0.1, 0.5)), draw.between((0.4, 1.6)) * radius + thick * jnp.sin(sink) + 0.02
     width = jnp.where(both, (ROOM_SIZE - drain) / 2 - length * jnp.cos(sink), width)
-    width = jnp.clip(width, 0.02, 2.0)
+    width = jnp.where(width < 0.2, 0.0, jnp.minimum(width, 2.0))  # too short a ramp is none
     hinge_y = FLOOR_HEIGHT + jnp.maximum(height, length * jnp.sin(sink) + 0.15)
     engine, shared = motor(draw, p.motor_speed, p.motor_power), draw.chance(p.shared_binding_chance)
     rise, fall = draw.between((0.4, 1.3)), draw.between((0.0, 0.3))
@@ -227,9 +232,10 @@ def _flipper(key: jax.Array, size: Size, p: ContraptionLevels) -> Level:
             over = hinge_y + thick / 2, hinge_y + thick / 2 + slope * width
             under = hinge_y - thick / 2, hinge_y - thick / 2 + slope * width
             corners = [(wall, over[1]), (x, over[0]), (x, under[0]), (wall, under[1])]
-            ramp = scene.polygon(corners if k == 0 else [corners[n] for n in (1, 0, 3, 2)], fixed=True, when=there)
-            space.take_line((wall, under[0]), (x, over[1]), 0.02, there)
-            hold = ramp
+            corners, sloping = corners if k == 0 else [corners[n] for n in (1, 0, 3, 2)], there & (width > 0)
+            ramp = scene.polygon(corners, fixed=True, when=sloping)
+            space.take_line((wall, under[0]), (x, over[1]), 0.02, sloping)
+            hold = Either(sloping, ramp, hold)
         angle = -sign * sink
         tip = x + sign * length * jnp.cos(sink), hinge_y - length * jnp.sin(sink)
         centre = (x + tip[0]) / 2, (hinge_y + tip[1]) / 2
@@ -249,7 +255,7 @@ def _flipper(key: jax.Array, size: Size, p: ContraptionLevels) -> Level:
     space.take_line(ball, (ball[0], hinge_y), 0.7 * radius)
     above = draw.chance(0.85)
     low = jnp.where(above, 0.0, jnp.minimum(width + length, 3.8)), jnp.where(above, hinge_y + 0.5, FLOOR_HEIGHT)
-    _rest(scene, space, draw, low, (jnp.float32(ROOM_SIZE), jnp.float32(ROOM_SIZE)), p)
+    _rest(scene, space, draw, low, (jnp.float32(ROOM_SIZE), jnp.float32(ROOM_SIZE)), p, above)
     red_floor = draw.chance(p.red_floor_chance)
     return scene.level(jnp.where(red_floor, RED, 0))
 
@@ -374,14 +380,32 @@ def _gate(key: jax.Array, size: Size, p: ContraptionLevels) -> Level:
     _rest(
         scene, space, draw, (begin, FLOOR_HEIGHT), (jnp.float32(ROOM_SIZE), jnp.minimum(hinge[1] + 1.0, ROOM_SIZE)), p
     )
-    red_floor = draw.chance(p.red_floor_chance) & ~grounded & ~ramped
+    clear = ~ramped & (ball[1] - radius > FLOOR_HEIGHT + 0.2)
+    red_floor = draw.chance(p.red_floor_chance) & clear
     return scene.level(jnp.where(red_floor, RED, 0))
 
 
-def _rest(scene: Scene, space: Space, draw: Draw, low: Point, high: Point, p: ContraptionLevels) -> None:
-    """The target within a region, and further shapes anywhere."""
+def _rest(
+    scene: Scene,
+    space: Space,
+    draw: Draw,
+    low: Point,
+    high: Point,
+    p: ContraptionLevels,
+    above: bool | jax.Array = False,
+) -> None:
+    """The target within a region, never on the floor where it is to be ``above``, and further shapes anywhere."""
     boxes = scene.left("polygon") > 1
-    target(scene, space, draw, low, high, radius=p.target_radius, grounded_chance=0.3, may_be_box=boxes)
+    target(
+        scene,
+        space,
+        draw,
+        low,
+        high,
+        radius=p.target_radius,
+        grounded_chance=0.3 * jnp.logical_not(above),
+        may_be_box=boxes,
+    )
     while scene.left("circle"):
         clutter(scene, space, draw, "circle", chance=p.clutter_chance)
     if scene.left("polygon"):

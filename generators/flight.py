@@ -165,7 +165,8 @@ def flight_level(key: jax.Array, size: str | Size = "l", parameters: FlightLevel
             exchange_roles(scene, box, goal.body, there & draw.chance(0.4))
     if scene.left("polygon"):
         clutter(scene, space, draw, "polygon", chance=p.clutter_chance, size=(0.06, 0.3))
-    red_floor = draw.chance(p.red_floor_chance) & ~grounded
+    clear = ~grounded & (place.centre[1] - reach > FLOOR_HEIGHT + 0.15)
+    red_floor = draw.chance(p.red_floor_chance) & clear
     return finish(key_finish, scene.level(jnp.where(red_floor, RED, 0)), triangle_chance=0.2)
 
 

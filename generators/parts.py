@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -79,16 +79,18 @@ class Space:
         half = jnp.abs(a[0] - b[0]) / 2 + margin, jnp.abs(a[1] - b[1]) / 2 + margin
         self.take(((a[0] + b[0]) / 2, (a[1] + b[1]) / 2), half, when)
 
-    def fitting(self, x: jax.Array, y: jax.Array, half: Point) -> jax.Array:
+    def fitting(self, x: jax.Array, y: jax.Array, half: Point, grounded: bool | jax.Array = False) -> jax.Array:
         """Greatest scales (n), above 1 too, at which boxes with half sides ``half`` at ``x``, ``y`` (n) meet nothing.
 
-        Two boxes are apart where they are apart along one axis, so the greater of two scales is allowed.
+        Two boxes are apart where they are apart along one axis, so the greater of two scales is allowed. Boxes shrink
+        about their centres, or towards the floor where ``grounded``.
         """
         if not self._boxes:
             return jnp.full_like(x, np.inf)
         taken = jnp.stack(self._boxes)
         along = lambda at, axis: (jnp.abs(at[:, None] - taken[:, axis]) - taken[:, 2 + axis] - CLEARANCE) / half[axis]
-        return jnp.min(jnp.maximum(along(x, 0), along(y, 1)), axis=1)
+        below = (taken[:, 1] - taken[:, 3] - CLEARANCE - FLOOR_HEIGHT) / (2 * half[1])
+        return jnp.min(jnp.maximum(along(x, 0), jnp.where(grounded, below, along(y, 1))), axis=1)
 
     def place(
         self,
@@ -125,7 +127,7 @@ class Space:
 
         x, y = within(u[0], 0), jnp.where(grounded, FLOOR_HEIGHT + half[1], within(u[1], 1))
         edge = lambda at, axis: jnp.minimum(at - low[axis], high[axis] - at) / half[axis]
-        scale = jnp.minimum(self.fitting(x, y, half), jnp.where(grounded, 1.0, edge(y, 1)))
+        scale = jnp.minimum(self.fitting(x, y, half, grounded), jnp.where(grounded, 1.0, edge(y, 1)))
         scale = jnp.minimum(jnp.minimum(scale, edge(x, 0)), 1.0)
         best = jnp.argmax(jnp.where(scale >= 0.999, 1.0, scale))
         x, y, scale = jnp.stack([x, y, scale])[:, best]
@@ -134,7 +136,7 @@ class Space:
 
 
 def shape(
-    scene: Scene, round_one: bool | jax.Array, centre: Point, half: Point, rotation: Number = 0.0, **options
+    scene: Scene, round_one: bool | jax.Array, centre: Point, half: Point, rotation: Number = 0.0, **options: Any
 ) -> Body:
     """A rectangle, or a circle with its smaller half side as the radius; a slot of either kind, as far as there are.
 

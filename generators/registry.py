@@ -21,6 +21,7 @@ from .locomotion import LocomotionLevels, locomotion_level
 from .mixture import Mixture, mixed_sizes, mixture
 from .parameters import RandomLevels
 from .physics import PhysicsRanges, randomise_physics
+from .platforms import PlatformLevels, platform_level
 from .pushing import PushingLevels, pushing_level
 from .random import random_level
 from .sparse import SparseLevels, sparse_level
@@ -119,8 +120,9 @@ class GenreLevels:
         ("vehicles", 0.1),
         ("arms", 0.1),
         ("contraptions", 0.1),
-        ("locomotion", 0.05),
-        ("pushing", 0.05),
+        ("platforms", 0.05),
+        ("locomotion", 0.03),
+        ("pushing", 0.02),
     )
     """Kinds by name with their weights; those that have no levels of a size leave their share to the others."""
 
@@ -173,6 +175,7 @@ GENERATORS: dict[str, Kind] = {
     "contraptions": Kind(
         contraption_level, ContraptionLevels, "beams, flippers, rollers and gates that motors move", contraption_forms
     ),
+    "platforms": Kind(platform_level, PlatformLevels, "carts and balls on shelves, on their way down or up"),
     "sparse": Kind(sparse_level, SparseLevels, "green, blue and a motor or thruster, and nothing else: ACCEL's start"),
     "mixed_sizes": Kind(
         mixed_sizes_level, RandomLevels, "random levels of all standard sizes, padded to one", mixture_of_sizes

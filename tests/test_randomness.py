@@ -193,7 +193,7 @@ def test_student_and_antagonist_share_no_key(recorder):
 
 @pytest.mark.parametrize("name", [name for name in GENERATORS if name not in ("mixture", "mixed_sizes")])
 def test_generators_use_every_key_once(recorder, name):
-    size = "m" if name in ("locomotion", "vehicles", "pushing") else "s"
+    size = "m" if name in ("locomotion", "vehicles", "pushing", "platforms") else "s"
     jax.block_until_ready(sample_levels(recorder.key(1), 2, size, generator=name))
     assert_no_two_uses_meet(recorder.taken())
 
