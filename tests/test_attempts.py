@@ -107,7 +107,7 @@ def run(curriculum, updates, outer_steps=4, seed=0):
         return after, metrics | seen
 
     # Rollouts of whole episodes in several parts: LIMIT steps are four outer steps.
-    config = preset(environments=BATCH, rollout_steps=LIMIT // 4, outer_steps=outer_steps, max_steps=LIMIT)
+    config = preset(environments=BATCH, rollout_steps=LIMIT // 4, outer_steps=outer_steps, max_steps=LIMIT, decision_frames=0)
     config = preset(**config.to_dict() | {"allow_holdout": True, "skip_idle_channels": False})
     init, update = make_update(config, KnownEnv(), IdlePolicy(), IDLE, curriculum._replace(update=note))
 

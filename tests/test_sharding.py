@@ -126,4 +126,4 @@ def test_playing_on_several_devices_is_playing_on_one(part, devices):
 
 def test_levels_drawn_and_edited_on_several_devices_are_those_of_one():
     found = differences(4, "levels")
-    assert len(found) == 25 and all(difference <= 1e-5 for difference in found.values()), found
+    assert len(found) == 26 and all(difference <= 1e-5 for difference in found.values()), found

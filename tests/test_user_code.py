@@ -391,14 +391,14 @@ def test_naming_a_curriculum_is_as_good_as_naming_its_preset(family, name):
 
 
 def test_what_the_user_sets_is_not_touched():
-    assert preset("quick", curriculum="accel", max_steps=1000).outer_steps == 16
+    assert preset("quick", curriculum="accel", max_steps=1000).outer_steps == 8
     assert preset("quick", curriculum="sfl", options="kept_levels=8").options == "kept_levels=8"
     assert preset("quick-sfl", seed=3).options == preset("quick-sfl").options != ""
     config = preset("quick", curriculum="accel", outer_steps=1)
     assert config.outer_steps == 1
-    with pytest.raises(ValueError, match="shorter than an episode .* accel would never score .*use outer_steps=4"):
+    with pytest.raises(ValueError, match="shorter than an episode .* accel would never score .*use outer_steps=2"):
         validate(config)
-    assert preset("quick", curriculum="own.py:f", outer_steps=2).outer_steps == 2
+    assert preset("quick", curriculum="own.py:f", outer_steps=3).outer_steps == 3
     assert preset("quick-accel", rollout_steps=0).rollout_steps == 0  # for validate to refuse
 
 
@@ -414,7 +414,7 @@ def test_the_command_and_the_library_give_a_curriculum_the_same(name, tmp_path, 
 
     monkeypatch.setattr(loop, "train", note)
     assert main(["train", "--curriculum", name]) == 2
-    assert asked == [preset("quick", curriculum=name)] and asked[0].outer_steps == 4
+    assert asked == [preset("quick", curriculum=name)] and asked[0].outer_steps == 2
 
 
 def test_a_curriculum_of_ones_own_that_restarts_needs_whole_episodes_as_any_other(tmp_path):

@@ -26,7 +26,7 @@ import numpy as np
 from kinetix_ued.terminal import printable
 from kinetix_ued.whole import folder_to_disk
 
-from .config import TrainConfig
+from .config import UNNOTED, TrainConfig
 from .metrics import Rating
 
 FORMAT = 1
@@ -250,10 +250,10 @@ def best_rating(folder: Path) -> Rating | None:
 def refuse_other_config(saved: dict[str, Any], wanted: dict[str, Any], path: Path, remedy: str = _REMEDY) -> None:
     """Raise CheckpointError naming every entry in which two configurations differ.
 
-    A field that did not exist yet when ``saved`` was written has its default there.
+    A field that did not exist yet when ``saved`` was written has its default there, or what runs did then.
     """
     missing = "(absent)"
-    defaults = TrainConfig().to_dict()
+    defaults = TrainConfig().to_dict() | UNNOTED
     saved = {name: defaults[name] for name in wanted if name in defaults} | saved
     names = [name for name in {**saved, **wanted} if saved.get(name, missing) != wanted.get(name, missing)]
     if names:

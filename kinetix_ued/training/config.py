@@ -131,7 +131,7 @@ class TrainConfig:
     """Decisions in each environment between two PPO updates: steps, unless decision_frames says otherwise."""
     outer_steps: int = 1
     """PPO updates for which the levels of one proposal are played."""
-    steps: int = 36_000_000
+    steps: int = 30_000_000
     """Environment steps to learn from; steps played for scores alone come on top and are counted apart."""
 
     epochs: int = 2
@@ -311,6 +311,9 @@ NEUTRAL_FIELDS = frozenset(
 
 Files of the user's are compared on their own, see ``own_code``; of levels, ``levels_hash`` is compared.
 """
+
+UNNOTED = {"decision_frames": 0}
+"""What a run did whose configuration was written before these fields existed, where that is not today's default."""
 
 NOTED_FIELDS = ("curriculum_code", "generator_code", "levels_hash", "teacher_hash")
 """Fields that training fills in itself."""

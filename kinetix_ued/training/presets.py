@@ -167,7 +167,7 @@ def preset(name: str = "quick", **changes: Any) -> TrainConfig:
     >>> preset("kinetix-m-sfl", seed=3).size
     'm'
     >>> preset("quick", curriculum="accel").outer_steps
-    4
+    2
     """
     if name in FORMER:
         family = next(family for family in FAMILIES if name.startswith(f"{family}-"))

@@ -17,7 +17,7 @@ from kinetix_ued.whole import whole_file
 
 from . import checkpoint
 from .build import build_env, build_learner, build_network
-from .config import TrainConfig, decisive, validate
+from .config import UNNOTED, TrainConfig, decisive, validate
 from .evaluation import read_report
 from .memory import refuse_too_large
 from .metrics import Metrics, Rating, read_metrics
@@ -205,7 +205,7 @@ def read_config(path: str | os.PathLike[str]) -> TrainConfig:
     if not isinstance(values, dict):
         raise ValueError(f"{file} must hold the fields of a configuration by name, {{...}}; it is {str(values)[:50]!r}")
     try:
-        config = TrainConfig.from_dict(values)
+        config = TrainConfig.from_dict(UNNOTED | values)
         validate(config)
     except ValueError as problem:
         raise ValueError(f"{file}: {problem}") from problem
