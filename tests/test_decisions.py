@@ -1,5 +1,7 @@
 """Held actions: decisions every few environment steps, learned from alone and scored by the environment's own rules."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
@@ -10,6 +12,9 @@ from kinetix_ued.benchmarks.policies import NetworkPolicy
 from kinetix_ued.generators import sample_levels
 from kinetix_ued.training import Run, TrainConfig, preset, train, validate
 from kinetix_ued.training.build import build_env, build_network, decision_env
+from kinetix_ued.training.checkpoint import refuse_other_config
+from kinetix_ued.training.config import decisive
+from kinetix_ued.training.run import read_config, write_config
 
 HELD = TrainConfig(
     observation="scene", network="actuator", network_width=16, head_width=16, decision_frames=8, max_steps=64, seed=3
@@ -78,3 +83,15 @@ def test_steps_are_counted_by_the_environments_rules(tmp_path):
 def test_decisions_that_do_not_fit_the_steps_are_refused(changes, problem):
     with pytest.raises(ValueError, match=problem):
         validate(preset("quick", **changes))
+
+
+def test_a_run_from_before_decisions_were_noted_decided_at_every_step(tmp_path):
+    config = preset("tiny")
+    write_config(tmp_path, config)
+    saved = json.loads((tmp_path / "config.json").read_text())
+    del saved["decision_frames"], saved["noise_decisions"]
+    (tmp_path / "config.json").write_text(json.dumps(saved))
+    assert preset("quick").decision_frames == 8 and read_config(tmp_path) == config
+    refuse_other_config({name: saved[name] for name in decisive(config) if name in saved}, decisive(config), tmp_path)
+    with pytest.raises(ValueError, match="decision_frames is 0 there, 8 here"):
+        refuse_other_config(saved, decisive(preset("tiny", decision_frames=8)), tmp_path)
