@@ -89,6 +89,15 @@ def test_exit_statuses_do_not_depend_on_readers(status, monkeypatch, tmp_path):
     assert (tmp_path / "result").exists() == (status < 2)
 
 
+@pytest.fixture
+def heard_hangups():
+    """SIGHUP has its usual meaning, even where the tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("heard_hangups")
 @pytest.mark.parametrize(
     "signals, interrupted",
     [

@@ -41,6 +41,7 @@ def test_a_saved_agent_is_the_agent_of_its_run(run, file):
     jax.tree.map(np.testing.assert_array_equal, agent.params, run.policy.params)
     assert jax.tree.structure(agent.params) == jax.tree.structure(run.policy.params)
     assert agent.card["name"] == "beginner" and agent.card["training"]["updates"] == run.updates
+    assert file.stat().st_mode == (run.path / "config.json").stat().st_mode  # others may read it too
     levels = sample_levels(jax.random.key(0), 8, size="s")
     played = [evaluate(one, levels, key=jax.random.key(1), attempts=2) for one in (agent, run)]
     np.testing.assert_array_equal(played[0].returns, played[1].returns)

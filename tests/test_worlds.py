@@ -444,9 +444,8 @@ def test_genres_are_mixed_by_their_weights_as_far_as_a_size_has_them():
     }
     given = dict(GenreLevels().weights)
     assert parts["l"] == pytest.approx(given) and sum(given.values()) == pytest.approx(1)
-    rest = {
-        name: weight for name, weight in given.items() if name != "locomotion"
-    }  # walkers need more joints than S has
+    larger = ("locomotion", "platforms")  # they need more joints and circles than S has
+    rest = {name: weight for name, weight in given.items() if name not in larger}
     assert parts["s"] == pytest.approx({name: weight / sum(rest.values()) for name, weight in rest.items()})
     for wrong in ((), (("random", 0.5), ("random", 0.5)), (("random", -1.0),)):
         with pytest.raises(ValueError, match="mixture of genres|must be positive"):
