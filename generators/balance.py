@@ -102,11 +102,7 @@ def _unicycle(key: jax.Array, size: Size, p: BalanceLevels) -> Level:
     """One level with a body on a single motor wheel."""
     require_slots(size, shapes=1, circles=2, joints=1, what="a unicycle")
     draw, scene, space = Draw(key, DRAWS), Scene(size), Space()
-    radius, length, width = (
-        draw.log_between(p.wheel_radius),
-        draw.log_between(p.pole_length),
-        draw.log_between(p.pole_width),
-    )
+    radius, length, width = map(draw.log_between, (p.wheel_radius, p.pole_length, p.pole_width))
     lying = draw.chance(p.lying_chance) & (width / 2 < radius)
     tall, span = length, length + 2 * radius + 0.1
     hub = (

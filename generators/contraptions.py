@@ -121,11 +121,7 @@ def _beam(key: jax.Array, size: Size, p: ContraptionLevels) -> Level:
     """One level with a ball on a beam that a motor or thrusters tilt: seesaw, tray or catapult."""
     require_slots(size, shapes=1, circles=2, joints=1, what="a beam")
     draw, scene, space = Draw(key, DRAWS), Scene(size), Space()
-    length, thick, radius = (
-        draw.log_between(p.beam_length),
-        draw.log_between(p.thickness),
-        draw.log_between(p.ball_radius),
-    )
+    length, thick, radius = map(draw.log_between, (p.beam_length, p.thickness, p.ball_radius))
     posted = ~draw.chance(p.wall_hinge_chance) if size.circles > 2 else jnp.array(False)
     # The pivot, and how far the beam reaches to the left of it; one on the wall reaches to the right only.
     back = length * jnp.where(posted, draw.between((0.15, 0.85)), 0.0)
@@ -208,11 +204,7 @@ def _flipper(key: jax.Array, size: Size, p: ContraptionLevels) -> Level:
     """One level with one or two flippers at the ends of ramps, which throw a falling ball to the target."""
     require_slots(size, shapes=1, circles=2, joints=1, what="a flipper")
     draw, scene, space = Draw(key, DRAWS), Scene(size), Space()
-    length, thick, radius = (
-        draw.log_between(p.flipper_length),
-        draw.log_between(p.thickness),
-        draw.log_between(p.ball_radius),
-    )
+    length, thick, radius = map(draw.log_between, (p.flipper_length, p.thickness, p.ball_radius))
     ramps = scene.left("polygon") > 1
     both = draw.chance(0.6) if scene.left("polygon") > 3 and size.joints > 1 else jnp.array(False)
     height, sink = draw.between((0.5, 1.8)), draw.between((0.0, 0.6))
@@ -302,11 +294,7 @@ def _gate(key: jax.Array, size: Size, p: ContraptionLevels) -> Level:
     """
     require_slots(size, shapes=1, circles=2, joints=1, what="a gate")
     draw, scene, space = Draw(key, DRAWS), Scene(size), Space()
-    length, thick, radius = (
-        draw.log_between(p.gate_length),
-        draw.log_between(p.thickness),
-        draw.log_between(p.ball_radius),
-    )
+    length, thick, radius = map(draw.log_between, (p.gate_length, p.thickness, p.ball_radius))
     x = draw.between((2.0, 3.2))
     mill = draw.chance(0.5) if size.circles > 2 else jnp.array(False)
     walled = size.polygons - 4 > 1

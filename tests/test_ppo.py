@@ -60,6 +60,15 @@ def test_advantages_against_a_loop():
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_an_episode_cut_off_is_worth_its_last_value_where_that_is_asked():
+    reward, value = jnp.array([[1.0, 1.0], [3.0, 3.0]]), jnp.array([[0.5, 0.5], [2.0, 2.0]])
+    done, truncated = jnp.array([[False, False], [True, True]]), jnp.array([[False, False], [True, False]])
+    advantage = functools.partial(generalised_advantages, reward, done, value, jnp.array([9.0, 9.0]), 0.5, 0.5)
+    # The last delta is 3 - 2, with half the last value of 2 where the episode was cut off; a quarter of it counts before.
+    np.testing.assert_allclose(advantage(truncated), [[1.5 + 2 / 4, 1.5 + 1 / 4], [2.0, 1.0]])
+    np.testing.assert_array_equal(advantage(), advantage(jnp.zeros_like(done)))
+
+
 def test_no_nan_crosses_an_episode_end():
     reward, value = jnp.array([[1.0], [1.0], [jnp.nan]]), jnp.array([[0.0], [0.0], [jnp.nan]])
     advantage = generalised_advantages(reward, jnp.array([[False], [True], [True]]), value, jnp.zeros(1), 0.5, 1.0)

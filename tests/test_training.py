@@ -34,11 +34,13 @@ from kinetix_ued.training import (
     train,
     validate,
 )
+from kinetix_ued.training import build
 from kinetix_ued.training.build import build_curriculum, build_env, build_learner, build_network, build_sampler
 from kinetix_ued.training.config import NEUTRAL_FIELDS, decisive
 from kinetix_ued.training.health import LossWatch
 from kinetix_ued.training.lock import LOCK
 from kinetix_ued.training.metrics import JsonLines, RunningSolveRate, finite, read_metrics
+from kinetix_ued.training.rollout import Trajectory
 from kinetix_ued.training.run import write_config
 from kinetix_ued.training.schedule import SCHEDULES
 from kinetix_ued.training.update import make_update
@@ -73,6 +75,18 @@ def test_presets_can_be_built(name):
     state = jax.eval_shape(init, jax.random.key(0))
     assert state.players.reset.shape == (config.environments,)
     assert (state.antagonist == ()) == (config.curriculum != "student-regret")
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_the_learner_takes_truncation_as_bootstrap_where_it_is_asked(asked, monkeypatch):
+    seen = []
+    monkeypatch.setattr(build, "ppo_update", lambda key, agent, batch, *_, **__: (seen.append(batch.advantage), {}))
+    learner = build_learner(preset("tiny", bootstrap_truncation=asked, gamma=0.5), None, None)
+    known = {"reward": 0.0, "done": True, "truncated": jnp.array([[True, False]]), "value": 2.0}
+    known = {name: jnp.broadcast_to(jnp.asarray(x), (1, 2)) for name, x in known.items()}
+    trajectory = Trajectory(**{name: known.get(name) for name in Trajectory._fields})
+    learner.learn(jax.random.key(0), None, trajectory, jnp.zeros(2), (), jnp.ones((1, 2), bool))
+    np.testing.assert_allclose(seen[0], [[-1.0 if asked else -2.0, -2.0]])
 
 
 def test_the_default_is_the_quick_preset():

@@ -60,7 +60,7 @@ def _save(arguments: argparse.Namespace) -> int:
     from kinetix_ued.training import Run, save_agent
     from kinetix_ued.writable import refuse_unwritable
 
-    from .evaluate import checkpoint_of
+    from .common import checkpoint_of
 
     refuse_unwritable(arguments.out, arguments.overwrite)
     loaded = Run.load(arguments.folder, checkpoint_of(arguments.checkpoint))

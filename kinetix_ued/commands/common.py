@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -24,6 +25,34 @@ def seed(text: str) -> int:
     if not 0 <= number < 2**32:
         raise argparse.ArgumentTypeError(f"must be from 0 to 2**32 - 1; got {number}")
     return number
+
+
+def add_playing(parser: argparse.ArgumentParser) -> None:
+    """The options of every command that plays policies as an evaluation does."""
+    add = parser.add_argument
+    add("--skip-bad", action="store_true", help="leave out files that are not levels, and list them")
+    add("--greedy", action="store_true", help="take the most likely action instead of a sampled one")
+    add("--seed", type=seed, default=0, help="seed of the evaluation (%(default)s)")
+    add(
+        "--checkpoint",
+        default="latest",
+        metavar="WHICH",
+        help="of runs: latest, best, or an update's number (%(default)s)",
+    )
+    add("--engine", choices=("auto", "warp", "jax"), help="physics engine (auto)")
+
+
+def checkpoint_of(text: str) -> str | int:
+    """Which checkpoint an argument means.
+
+    Raises:
+        ValueError: for something else than latest, best or the number of an update.
+    """
+    if text in ("latest", "best"):
+        return text
+    if re.fullmatch("[0-9]{1,9}", text) is None:  # the length of an update's number in a folder's name
+        raise ValueError(f"unknown checkpoint {ascii(text)}: use 'latest', 'best' or the number of an update")
+    return int(text)
 
 
 def tell_skipped(errors: Iterable[Exception]) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import re
 
-from .common import positive, seed
+from .common import add_playing, checkpoint_of, positive
 from .scoring import FORMS, refuse_files, score, suites_of, write_files
 
 
@@ -28,18 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="holdout, holdout-s, kinetix, kinetix-l, random-m:512 and the like, or level files and folders of them; "
         "each suite has its own tables (held-out random levels of the runs' size)",
     )
-    add("--skip-bad", action="store_true", help="leave out files that are no levels, and list them")
     add("--attempts", type=positive, default=20, help="episodes a level (%(default)s)")
-    add("--greedy", action="store_true", help="take the most likely action instead of a sampled one")
-    add("--seed", type=seed, default=0, help="seed of the evaluation (%(default)s)")
-    add(
-        "--checkpoint",
-        default="latest",
-        metavar="WHICH",
-        help="of runs: latest, best, or an update's number (%(default)s)",
-    )
+    add_playing(parser)
     add("--batch", type=positive, help="environments side by side (256)")
-    add("--engine", choices=("auto", "warp", "jax"), help="physics engine (auto)")
     add("--no-worst", action="store_true", help="random levels are not played again for the worst of them")
     forms = ("JSON", "Markdown", "one HTML page", "a PNG picture")
     for form, title in zip(FORMS, forms, strict=True):
@@ -61,16 +51,3 @@ def run(arguments: argparse.Namespace) -> int:
     )
     write_files(files, document, played, arguments.overwrite)
     return 0
-
-
-def checkpoint_of(text: str) -> str | int:
-    """Which checkpoint an argument means.
-
-    Raises:
-        ValueError: for something else than latest, best or the number of an update.
-    """
-    if text in ("latest", "best"):
-        return text
-    if re.fullmatch("[0-9]{1,9}", text) is None:  # the length of an update's number in a folder's name
-        raise ValueError(f"unknown checkpoint {ascii(text)}: use 'latest', 'best' or the number of an update")
-    return int(text)

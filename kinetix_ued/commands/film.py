@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .common import play, positive, seed, tell_skipped
-from .evaluate import checkpoint_of
+from .common import add_playing, checkpoint_of, play, positive, tell_skipped
 from .scoring import suites_of
 
 TRIES = 20
@@ -58,16 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="attempts at each level that are played, the first of which are shown: those of eval --attempts N "
         f"(--attempts; {TRIES} with --failures)",
     )
-    add("--greedy", action="store_true", help="take the most likely action instead of a sampled one")
-    add("--seed", type=seed, default=0, help="seed of the evaluation (%(default)s)")
-    add(
-        "--checkpoint",
-        default="latest",
-        metavar="WHICH",
-        help="of a run: latest, best, or an update's number (%(default)s)",
-    )
-    add("--engine", choices=("auto", "warp", "jax"), help="physics engine (auto)")
-    add("--skip-bad", action="store_true", help="leave out files that are no levels, and list them")
+    add_playing(parser)
     add(
         "--every",
         type=positive,

@@ -8,7 +8,6 @@ import inspect
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from kinetix_ued.agents import (
     NETWORKS,
@@ -188,11 +187,7 @@ def build_learner(config: TrainConfig, env: KinetixEnv, network: Policy) -> Lear
     def learn(
         key: jax.Array, agent: TrainState, seen: Trajectory, last_value: jax.Array, carry: Any, weight: jax.Array
     ) -> tuple[TrainState, dict[str, jax.Array]]:
-        reward, lesson, imitating = seen.reward, seen.lesson, False
-        known = weight
-        if config.bootstrap_truncation:
-            # The value before the last step stands for that after it, which is not observed (as in rsl_rl and rl_games).
-            reward = reward + jnp.where(seen.truncated, config.gamma * seen.value, 0.0)
+        lesson, imitating, known = seen.lesson, False, weight
         if lesson is not None:
             # The critic, and PPO after the imitation, learn from what the student did itself.
             imitating = agent.step < config.imitation_gradient_steps
@@ -204,7 +199,13 @@ def build_learner(config: TrainConfig, env: KinetixEnv, network: Policy) -> Lear
             parts=seen.parts,
             value=seen.value,
             advantage=generalised_advantages(
-                reward, seen.done, seen.value, last_value, config.gamma, config.gae_lambda
+                seen.reward,
+                seen.done,
+                seen.value,
+                last_value,
+                config.gamma,
+                config.gae_lambda,
+                seen.truncated if config.bootstrap_truncation else None,
             ),
             reset=seen.reset,
             weight=weight,

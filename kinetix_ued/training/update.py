@@ -83,7 +83,7 @@ class Seen(NamedTuple):
     """What of a trajectory is kept until the curriculum takes note: small arrays, no observations.
 
     Attributes:
-        reward, done, goal, value: as in ``Trajectory`` (T, B)
+        reward, done, goal, truncated, value: as in ``Trajectory`` (T, B)
         spoiled: part of an episode that went non-finite (T, B) bool
         last_value: the critic's estimate after the last transition (B)
     """
@@ -91,6 +91,7 @@ class Seen(NamedTuple):
     reward: jax.Array
     done: jax.Array
     goal: jax.Array
+    truncated: jax.Array
     value: jax.Array
     spoiled: jax.Array
     last_value: jax.Array
@@ -197,7 +198,8 @@ def make_update(
             bad = spoiled(trajectory.nonfinite, trajectory.done)
             learn = lambda agent: learner.learn(learn_key, agent, trajectory, last_value, before, ~bad)
             agent, losses = _only_if(plan.learn, learn, agent)
-            seen = Seen(trajectory.reward, trajectory.done, trajectory.goal, trajectory.value, bad, last_value)
+            kept = {name: getattr(trajectory, name) for name in ("reward", "done", "goal", "truncated", "value")}
+            seen = Seen(**kept, spoiled=bad, last_value=last_value)
             return (agent, players), (seen, episodes, losses)
 
         players = players._replace(begun=jnp.zeros_like(players.begun))
@@ -252,9 +254,10 @@ def _as_rollout(seen: Seen, plan: Plan, first: jax.Array, config: TrainConfig) -
     The advantages are estimated anew over the whole length: only its very end is bootstrapped.
     """
     join = lambda x: x.reshape(-1, *x.shape[2:])
-    reward, done, goal, value, bad = map(join, seen[:5])
+    reward, done, goal, truncated, value, bad = map(join, seen[:6])
     last_value = seen.last_value[-1]
-    advantage = generalised_advantages(reward, done, value, last_value, config.gamma, config.gae_lambda)
+    cut = truncated if config.bootstrap_truncation else None
+    advantage = generalised_advantages(reward, done, value, last_value, config.gamma, config.gae_lambda, cut)
     return Rollout(
         reward=reward,
         done=done,
